@@ -1,0 +1,45 @@
+# `make` lists what there is to make. Everything sets itself up first.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup check test soak format lock clean
+
+BIN := .venv/bin
+CODE := lake jobs tests
+
+# Spark's workers take their Python from here, and the JVM its address.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
+export SPARK_LOCAL_IP ?= 127.0.0.1
+unexport SPARK_HOME SPARK_CONF_DIR
+
+help: ## list what there is to make
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what requirements.lock and jars.lock name (once; needs Python 3.11 and Java 17)
+	@./spark-submit.sh setup
+
+check: setup ## formatting, ruff, mypy --strict, import contracts, house rules
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m lake.engine.lint
+
+test: setup ## the tests, warnings as errors; one file: make test ARGS=tests/house/test_lint.py
+	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+
+soak: setup ## the long random schedules as well
+	$(BIN)/python -m pytest $(ARGS)
+
+format: setup ## bring the code into form
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+lock: ## resolve pyproject.toml anew into requirements.lock (needs uv)
+	uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --output-file requirements.lock
+
+clean: ## remove what tools left; neither .venv nor the data under var/
+	rm -rf .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache spark-warehouse metastore_db derby.log var/run
+	find $(CODE) -name __pycache__ -prune -exec rm -rf {} +

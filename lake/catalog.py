@@ -1,0 +1,94 @@
+"""Every table and model there is: the only module that knows them all."""
+
+from collections import Counter
+from collections.abc import Sequence
+from types import ModuleType
+
+from lake.company import gold as company_gold
+from lake.company import reports as company_reports
+from lake.core.errors import LakeError
+from lake.core.graph import ordered
+from lake.core.model import Model
+from lake.core.report import Report
+from lake.core.table import Table
+from lake.robot import bronze as robot_bronze
+from lake.robot import gold as robot_gold
+from lake.robot import public as robot_public
+from lake.robot import reports as robot_reports
+from lake.robot import silver as robot_silver
+from lake.supply import bronze as supply_bronze
+from lake.supply import gold as supply_gold
+from lake.supply import models as supply_models
+from lake.supply import public as supply_public
+from lake.supply import silver as supply_silver
+from lake.warehouse import bronze as warehouse_bronze
+from lake.warehouse import gold as warehouse_gold
+from lake.warehouse import public as warehouse_public
+from lake.warehouse import silver as warehouse_silver
+
+MODULES: list[ModuleType] = [
+    supply_bronze,
+    supply_silver,
+    supply_gold,
+    supply_public,
+    supply_models,
+    warehouse_bronze,
+    warehouse_silver,
+    warehouse_gold,
+    warehouse_public,
+    robot_bronze,
+    robot_silver,
+    robot_gold,
+    robot_public,
+    company_gold,
+]
+MODELS: list[Model] = [supply_models.lead_time]
+REPORTS: list[Report] = [
+    company_reports.overview,
+    company_reports.supply,
+    company_reports.warehouse,
+    robot_reports.robots,
+    company_reports.models,
+]
+"""The pages of the report, in their order."""
+
+
+def tables_of(modules: Sequence[ModuleType]) -> list[Table]:
+    """The tables that stand in `modules`, inputs before what reads them."""
+    return ordered({value for module in modules for value in vars(module).values() if isinstance(value, Table)})
+
+
+def check(tables: Sequence[Table]) -> None:
+    """Raise LakeError if names or paths collide, personal data would lie in the open, or a department reads another."""
+    for what, names in (("id", [t.id for t in tables]), ("path", [t.path for t in tables])):
+        twice = [name for name, times in Counter(names).items() if times > 1]
+        if twice:
+            raise LakeError(f"Two tables share the {what} {twice[0]!r}.", hint="rename one of their functions.")
+    for table in tables:
+        for read in table.all_inputs:
+            if read not in tables:
+                raise LakeError(
+                    f"{table.id} reads {read.id}, which is not in the catalog.", hint="add its module to MODULES."
+                )
+            if read.domain != table.domain and table.domain != "company":
+                raise LakeError(
+                    f"{table.id} reads {read.id} of another department.", hint="join departments in lake/company."
+                )
+            if read.is_source and table.restricted and not read.restricted:
+                raise LakeError(
+                    f"{read.id} delivers personal columns to {table.id}.", hint="declare the source personal=True."
+                )
+            if read.is_source and not table.is_typed:
+                raise LakeError(
+                    f"{table.id} reads a source, but is no typed record of it.",
+                    hint="use append(), or read the typed table.",
+                )
+            if read.restricted and not read.is_source and table.restricted:
+                raise LakeError(
+                    f"{table.id} reads the restricted {read.id} and is restricted itself.",
+                    hint="declare its columns without pii: they hold pseudonyms.",
+                )
+
+
+TABLES: list[Table] = tables_of(MODULES)
+check(TABLES)

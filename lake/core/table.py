@@ -1,0 +1,339 @@
+"""What a table promises: its columns, its inputs, and how it follows them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Literal
+
+from pyspark.sql.types import DataType, DateType, DecimalType, StructField, StructType
+
+from lake.core.errors import ColumnsDiffer, LakeError
+from lake.core.refresh import Append, Files, Full, Keyed, Refresh, Slices
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+Layer = Literal["bronze", "silver", "gold"]
+Pii = Literal["person", "text"]
+
+SLICE = "_slice"
+"""The engine's own DATE column: which part of the table a row belongs to."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One promised column.
+
+    name        as readers see it
+    type        its Spark type; a measured value gives `resolution` instead and is stored as DECIMAL(18, scale),
+                so that sums do not depend on the order of the rows
+    key         part of the grain: never null, unique together
+    null        False: a row without it is rejected (typed tables) or fails the table (all others)
+    check       SQL over this table's columns that a good row satisfies; NULL passes, as in SQL CHECK
+    pii         "person": identifies somebody; the table is restricted, open tables see a keyed pseudonym instead.
+                "text": free text; the table is restricted, open tables see NULL
+    raw         the name in the delivered record, where it is another one
+    parse       SQL that makes the value from the delivered texts (named as the columns), where a cast is not enough
+    absent      delivered texts that mean "no value"
+    required    False: a delivered file may lack this column
+    """
+
+    name: str
+    type: DataType | None = None
+    _: dataclasses.KW_ONLY
+    key: bool = False
+    null: bool = True
+    check: str | None = None
+    unit: str | None = None
+    resolution: str | None = None
+    pii: Pii | None = None
+    raw: str | None = None
+    parse: str | None = None
+    absent: tuple[str, ...] = ()
+    required: bool = True
+    doc: str = ""
+
+    def __post_init__(self) -> None:
+        if (self.type is None) == (self.resolution is None):
+            raise LakeError(f"Column {self.name!r} needs either a type or a resolution.")
+        if self.resolution is not None:
+            scale = -int(Decimal(self.resolution).normalize().as_tuple().exponent)
+            object.__setattr__(self, "type", DecimalType(18, max(0, scale)))
+
+    @property
+    def stored(self) -> DataType:
+        assert self.type is not None
+        return self.type
+
+    @property
+    def delivered(self) -> str:
+        return self.raw or self.name
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How the files of a source look and arrive.
+
+    path        glob below the raw zone; a `dt=YYYY-MM-DD` folder in it is the day of delivery
+    delivered   the day of delivery (YYYY-MM-DD) of files that lie in no dt folder
+    marker      name of the file that says a day is complete; without one, a day with a file is complete
+    line_end    what ends a line; a trailing carriage return is stripped where it is a newline. "any": a newline, a
+                carriage return or both, for files that several systems write
+    """
+
+    format: Literal["csv", "jsonl", "parquet"]
+    path: str
+    _: dataclasses.KW_ONLY
+    required: bool = True
+    delivered: str | None = None
+    marker: str | None = None
+    expected_by: str | None = None
+    delimiter: str = ","
+    line_end: str = "\n"
+    decimal: str = "."
+    public: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Table:
+    """A pure function of tables, plus the columns and rules it promises. Calling it computes it, as a test would."""
+
+    domain: str
+    layer: Layer
+    name: str
+    doc: str
+    columns: tuple[Column, ...]
+    inputs: tuple[Table, ...]
+    refresh: Refresh
+    function: Callable[..., DataFrame] | None = None
+    delivery: Delivery | None = None
+    owner: str = ""
+    mappings: list[Mapping] = field(default_factory=list)
+
+    def __call__(self, *frames: DataFrame, **more: object) -> DataFrame:
+        """The table computed from its inputs (its own first, then those of its mappings), promised columns only."""
+        assert self.function is not None
+        own = len(frames) if len(frames) < len(self.all_inputs) else len(self.inputs)
+        made = self.function(*frames[:own], **more)
+        rest = list(frames[own:])
+        for mapping in self.mappings if rest else []:
+            mapped = mapping.function(*[rest.pop(0) for _ in mapping.inputs])
+            made = made.select(self.made_names).unionByName(mapped.select(self.made_names))
+        return self.promised(self.refresh.shaped(made))
+
+    @property
+    def made_names(self) -> list[str]:
+        """The columns that the function makes; the refresh adds its own (valid_from and the like) to them."""
+        return [c.name for c in self.columns if c.name not in self.refresh.added]
+
+    def promised(self, made: DataFrame) -> DataFrame:
+        """`made` in the promised order; both the missing and the extra columns are named if they differ."""
+        wanted, found = [c.name for c in self.columns], made.columns
+        missing = [c for c in wanted if c not in found]
+        extra = [c for c in found if c not in wanted]
+        if missing or extra:
+            raise ColumnsDiffer(
+                f"{self.id} promised {missing or 'nothing more'}, its function returned {extra or 'too few columns'}.",
+                hint=f"make the last select of {self.place} agree with its columns.",
+            )
+        return made.select(wanted)
+
+    @property
+    def id(self) -> str:
+        return f"{self.domain}.{self.layer}.{self.name}"
+
+    @property
+    def sql_name(self) -> str:
+        return f"{self.domain}_{self.layer}.{self.name}"
+
+    @property
+    def place(self) -> str:
+        module = self.function.__module__ if self.function else f"lake.{self.domain}.{self.layer}"
+        return f"{module.replace('.', '/')}.py: {self.name}"
+
+    @property
+    def all_inputs(self) -> tuple[Table, ...]:
+        return self.inputs + tuple(t for m in self.mappings for t in m.inputs)
+
+    @property
+    def is_source(self) -> bool:
+        return isinstance(self.refresh, Files)
+
+    @property
+    def is_typed(self) -> bool:
+        """Whether it is the typed record of a source: each delivered record has its one home here, good or rejected."""
+        return isinstance(self.refresh, Append)
+
+    @property
+    def restricted(self) -> bool:
+        """Whether it holds personal data in clear: its own columns say so, or it is the bronze of a table that does."""
+        return any(c.pii for c in self.columns)
+
+    @property
+    def path(self) -> str:
+        """Where it lies below the lake's root."""
+        zone = "restricted/" if self.restricted else ""
+        return f"{zone}{self.domain}/{self.layer}/{self.name}"
+
+    @property
+    def keys(self) -> list[str]:
+        return [c.name for c in self.columns if c.key]
+
+    @property
+    def schema(self) -> StructType:
+        return StructType([StructField(c.name, c.stored) for c in self.columns])
+
+    def column(self, name: str) -> Column:
+        return next(c for c in self.columns if c.name == name)
+
+    @property
+    def definition(self) -> str:
+        """Hash of all that decides what the rows are: columns, refresh, delivery, and the code of its functions."""
+        return _definition(self, len(self.mappings))
+
+
+@dataclass(frozen=True, eq=False)
+class Mapping:
+    """Rows of another source, brought into the form of a table that exists."""
+
+    to: Table
+    inputs: tuple[Table, ...]
+    function: Callable[..., DataFrame]
+
+
+def table(
+    *, inputs: Sequence[Table], refresh: Refresh, columns: Sequence[Column], owner: str = ""
+) -> Callable[[Callable[..., DataFrame]], Table]:
+    """Declare the decorated function as a table. Name, layer and domain come from where it stands."""
+
+    def declare(function: Callable[..., DataFrame]) -> Table:
+        domain, layer = _room(function.__module__)
+        made = Table(
+            domain=domain,
+            layer=layer,
+            name=function.__name__,
+            doc=inspect.getdoc(function) or "",
+            columns=tuple(columns),
+            inputs=tuple(inputs),
+            refresh=refresh,
+            function=function,
+            owner=owner or f"{domain} data owner",
+        )
+        if not made.doc:
+            raise LakeError(f"{made.id} has no docstring.", hint='begin it with "One row per …".')
+        names = [c.name for c in made.columns]
+        if len(set(names)) < len(names):
+            raise LakeError(f"{made.id} declares a column twice.")
+        refresh.fits(made.id, names)
+        return made
+
+    return declare
+
+
+def source(name: str, module: str, doc: str, *, personal: bool = False, **delivery: object) -> Table:
+    """Declare a source: the bronze table of what is delivered, plus where it came from.
+
+    A source with personal columns says `personal=True`; its bronze then lies in the restricted zone.
+    """
+    domain, _ = _room(module)
+    pii: Pii | None = "person" if personal else None
+    from pyspark.sql.types import StringType
+
+    return Table(
+        domain=domain,
+        layer="bronze",
+        name=name,
+        doc=doc,
+        columns=(Column("line", StringType(), pii=pii, doc="the record as delivered"),),
+        inputs=(),
+        refresh=Files(),
+        delivery=Delivery(**delivery),  # type: ignore[arg-type]
+        owner=f"{domain} data owner",
+    )
+
+
+def mapping(*, to: Table, inputs: Sequence[Table]) -> Callable[[Callable[..., DataFrame]], Mapping]:
+    """Declare the decorated function as what brings `inputs` into the form of `to`, which then follows them too."""
+
+    def declare(function: Callable[..., DataFrame]) -> Mapping:
+        made = Mapping(to, tuple(inputs), function)
+        to.mappings.append(made)
+        return made
+
+    return declare
+
+
+def _room(module: str) -> tuple[str, Layer]:
+    """The domain and the layer of what stands in `module`."""
+    layers: dict[str, Layer] = {"bronze": "bronze", "gold": "gold", "models": "gold"}
+    parts = module.split(".")
+    domain = parts[1] if parts[0] == "lake" and len(parts) > 2 else parts[0]
+    return domain, layers.get(parts[-1], "silver")
+
+
+@functools.cache
+def _definition(table: Table, mappings: int) -> str:
+    parts = [repr(table.columns), repr(table.refresh), repr(table.delivery), *(t.id for t in table.all_inputs)]
+    for function in [table.function, *(m.function for m in table.mappings)]:
+        if function is not None:
+            parts.append(_source_of(function, set()))
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _source_of(thing: object, seen: set[int]) -> str:
+    """The code of a function and of every function and plain value of ours that it names, without comments."""
+    import ast
+    import textwrap
+
+    if id(thing) in seen or not inspect.isfunction(thing):
+        return ""
+    seen.add(id(thing))
+    tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef):
+            node.decorator_list = []
+            if ast.get_docstring(node) is not None and len(node.body) > 1:
+                node.body = node.body[1:]
+    parts = [ast.dump(tree)]
+    for name in sorted(_names(thing.__code__)):
+        value = thing.__globals__.get(name)
+        if inspect.isfunction(value) and value.__module__.split(".")[0] == thing.__module__.split(".")[0]:
+            parts.append(_source_of(value, seen))
+        elif inspect.ismodule(value) and value.__name__.startswith("lake."):
+            for attribute in sorted(_names(thing.__code__)):
+                parts.append(_source_of(getattr(value, attribute, None), seen))
+        elif isinstance(value, (str, int, float, tuple, dict, Decimal)):
+            parts.append(f"{name}={value!r}")
+    return "\n".join(p for p in parts if p)
+
+
+def _names(code: object) -> set[str]:
+    import types
+
+    assert isinstance(code, types.CodeType)
+    inner = [c for c in code.co_consts if isinstance(c, types.CodeType)]
+    return set(code.co_names).union(*(_names(c) for c in inner)) if inner else set(code.co_names)
+
+
+__all__ = [
+    "SLICE",
+    "Append",
+    "Column",
+    "DateType",
+    "Delivery",
+    "Files",
+    "Full",
+    "Keyed",
+    "Mapping",
+    "Slices",
+    "Table",
+    "mapping",
+    "source",
+    "table",
+]

@@ -1,0 +1,118 @@
+"""Typed records follow bronze: parsed once, appended, and one winner a key whatever the order of arrival."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.window import Window
+
+from lake.core.refresh import Append
+from lake.core.table import SLICE
+from lake.core.transforms import HASH_RANGE, row_hash
+from lake.engine import records
+from lake.engine.work import Outcome, Prepared, Summary, Work, as_days, total_of
+
+
+class Appending(Work):
+    """The refresh of a typed table."""
+
+    def prepare(self) -> Prepared:
+        refresh = self.table.refresh
+        assert isinstance(refresh, Append)
+        [source] = self.table.inputs
+        bronze = self.b.stored(self.session, source, self.body["inputs"][source.id])
+        batch = 0 if self.start_over else self.own.task.body["batch"]  # type: ignore[union-attr]
+        self.body["batch"] = self.b.state(source).task.seq if self.b.state(source).task else 0  # type: ignore[union-attr]
+        held = [r.body for r in self.b.journal.of("task") if r.subject == source.id]
+        headers = sorted({r["header_text"] for body in held for r in body.get("add", []) if r["header_text"]})
+        new = self.keep(records.typed(self.table, bronze.where(F.col("_batch") > batch), headers))
+        arrived = self.summary(new)
+        if self.start_over:
+            twice = self._twice(new, None, list(arrived)) if refresh.key else []
+            if twice:
+                some = F.col(SLICE).isin(twice)
+                new = self.keep(new.where(~some).unionByName(self._decided(new.where(some), refresh)))
+            return self.replace(new, scope=None)
+        removed = sorted({p for c in self.feeds[source] for p in c.get("removed", [])})
+        stored = self.b.stored(self.session, self.table)
+        left = (
+            [r[0] for r in stored.where(F.col("_file").isin(removed)).select(SLICE).distinct().collect()]
+            if removed
+            else []
+        )
+        if not left and not (refresh.key and arrived and self._twice(new, stored, list(arrived))):
+            return self._appended(new, arrived)
+        scope = sorted({d for d in [*arrived, *left] if d is not None})
+        there = stored.where(F.col(SLICE).isin(scope))
+        kept = there.where(~F.col("_file").isin(removed)) if removed else there
+        rows = kept.unionByName(new)
+        return self.replace(self.keep(self._decided(rows, refresh) if refresh.key else rows), scope=scope)
+
+    def _appended(self, new: DataFrame, arrived: Summary) -> Prepared:
+        total = total_of(arrived.values())
+        outcome = Outcome(
+            "append",
+            bool(arrived),
+            self.own.rows + total.rows,
+            str((int(self.own.hash) + total.hash) % HASH_RANGE),
+            self.own.rejected + total.rejected,
+            as_days([d for d, s in arrived.items() if s.rows]),
+            {"new": total.rows, "new_rejected": total.rejected},
+        )
+        if not arrived:
+            return outcome, None
+        files = self.files_for(total.rows)
+        return outcome, lambda _: new.coalesce(files).write.format("delta").mode("append").save(self.target())
+
+    @staticmethod
+    def _competes() -> Any:
+        return F.col("_ok") | F.element_at("_errors.rule", 1).isin(*records.LOSERS)
+
+    def _twice(self, new: DataFrame, stored: DataFrame | None, days: Sequence[date | None]) -> list[date]:
+        """The days on which a record of `new` shares its key with another one, new or stored."""
+        narrow = new.where("_ok").select("_key", SLICE, F.lit(1).alias("_new"))
+        if stored is not None:
+            there = stored.where(F.col(SLICE).isin(list(days)) & self._competes()).select(
+                "_key", SLICE, F.lit(0).alias("_new")
+            )
+            narrow = narrow.unionByName(there)
+        groups = narrow.groupBy("_key", SLICE).agg(F.count("*").alias("n"), F.max("_new").alias("_new"))
+        return [r[0] for r in groups.where("n > 1 AND _new = 1").select(SLICE).distinct().collect()]
+
+    def _decided(self, rows: DataFrame, refresh: Append) -> DataFrame:
+        """One winner a key and slice: the highest `newest`, then row hash; a function of the set, never of arrival."""
+        said = [c.name for c in self.table.columns]
+        content = [self.table.schema[c.name] for c in self.table.columns if c.parse != "_dt"]
+        order = [F.col(c).desc_nulls_last() for c in refresh.newest]
+        order += [F.col("_content").desc(), F.col("_dt"), F.col("_file")]
+        rivals = Window.partitionBy("_competes", *refresh.key, SLICE).orderBy(*order)
+        seen = rows.withColumn("_competes", self._competes()).withColumn("_content", row_hash(content))
+        ranked = seen.select(
+            "*", F.row_number().over(rivals).alias("_rank"), F.first("_content").over(rivals).alias("_winner")
+        )
+        newer = [~F.col(c).eqNullSafe(F.first(c).over(rivals)) for c in refresh.newest]
+        ranked = ranked.withColumn("_older", reduce(lambda a, b: a | b, newer, F.lit(False)))
+        why = (
+            F.when(F.col("_content") == F.col("_winner"), "duplicate")
+            .when(F.col("_older"), "superseded")
+            .otherwise("conflict")
+        )
+        lost = F.array(
+            F.struct(
+                why.alias("rule"),
+                F.lit(",".join(refresh.key)).alias("column"),
+                F.lit(None).cast("string").alias("value"),
+            )
+        )
+        wins, loses = F.col("_competes") & (F.col("_rank") == 1), F.col("_competes") & (F.col("_rank") > 1)
+        return ranked.select(
+            *said,
+            wins.alias("_ok"),
+            F.when(loses, lost).when(wins, F.array().cast(records.ERRORS)).otherwise(F.col("_errors")).alias("_errors"),
+            *[c for c in records.ENGINE if c not in ("_ok", "_errors")],
+        )

@@ -1,0 +1,110 @@
+"""What a candidate must pass before it is released."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lake.core.table import Table
+from lake.engine import store
+from lake.engine.conf import Conf
+from lake.engine.control import Journal, State
+from lake.engine.intake import loaded
+from lake.engine.release import Release
+
+
+@dataclass(frozen=True)
+class Finding:
+    """A law that does not hold: which, where, and what was found."""
+
+    law: str
+    subject: str
+    said: str
+
+
+def accounts(tables: Sequence[Table], states: Mapping[str, State], journal: Journal) -> dict[str, dict[str, Any]]:
+    """Per source: its files by fate, and where every line of the loaded ones went."""
+    found = {}
+    for source in (t for t in tables if t.is_source):
+        state = states.get(source.id, State())
+        held = loaded(journal.proven(source.id, state))
+        seen = [r.body for r in journal.of("intake") if r.subject == source.id]
+        observed = seen[-1] if seen else {}
+        typed = next((t for t in tables if t.is_typed and source in t.inputs), None)
+        into = states.get(typed.id, State()) if typed else State()
+        found[source.id] = {
+            "files": {
+                "loaded": len(held),
+                "duplicate": len(observed.get("duplicate", {})),
+                "deferred": len(observed.get("deferred", {})),
+                "rejected": len(observed.get("rejected", {})),
+            },
+            "lines": sum(r["lines"] for r in held.values()),
+            "header": sum(r["header"] for r in held.values()),
+            "blank": sum(r["blank"] for r in held.values()),
+            "accepted": into.rows,
+            "rejected": into.rejected,
+            "through": observed.get("through"),
+            "problems": {k: observed.get(k, {}) for k in ("rejected", "deferred", "unknown") if observed.get(k)},
+        }
+    return found
+
+
+def findings(
+    tables: Sequence[Table],
+    states: Mapping[str, State],
+    journal: Journal,
+    conf: Conf,
+    last: Release | None,
+    held_back: set[str],
+) -> list[Finding]:
+    """Every law that the candidate breaks; none, and it may be released."""
+    found = []
+    released = last.tables if last else {}
+    for table in tables:
+        state = states.get(table.id, State())
+        since = released.get(table.id, {}).get("version", -1)
+        found += _commits(table, state, conf, since)
+    for source, account in accounts(tables, states, journal).items():
+        typed = next((t for t in tables if t.is_typed and any(i.id == source for i in t.inputs)), None)
+        if typed is None or typed.id in held_back:
+            continue
+        lines = account["lines"]
+        home = account["header"] + account["blank"] + account["accepted"] + account["rejected"]
+        if lines != home:
+            found.append(Finding("conservation", source, f"{lines} lines were delivered, {home} have a home"))
+        found += _share(typed, states.get(typed.id, State()), conf, released.get(typed.id, {}).get("version", -1))
+    return found
+
+
+def _commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding]:
+    """The table's log holds what the journal says, and nothing else."""
+    path = conf.root / table.path
+    ours = {c["version"]: c["task"] for c in state.commits}
+    newest = store.version(path)
+    found = []
+    for at in range(max(since, 0) + 1, newest + 1):
+        said = store.commit(path, at)
+        if at in ours and said.get("seq") != ours[at]:
+            found.append(Finding("audit", table.id, f"version {at} is not the commit that the journal has for it"))
+        elif at not in ours and store.changes_data(path, at):
+            found.append(Finding("audit", table.id, f"version {at} was written by somebody else"))
+    lost = [v for v in ours if v > newest]
+    return found + [Finding("audit", table.id, f"version {v} is lost") for v in lost]
+
+
+def _share(typed: Table, state: State, conf: Conf, since: int) -> list[Finding]:
+    commits = [c for c in state.commits if c["version"] > since and c.get("changed")]
+    before = next((c for c in reversed(state.commits) if c["version"] <= since and c.get("changed")), None)
+    new = state.rows + state.rejected - (before["rows"] + before["rejected"] if before else 0)
+    rejected = state.rejected - (before["rejected"] if before else 0)
+    if commits and new >= conf.audit.min_lines and rejected > conf.audit.max_rejected_share * new:
+        return [
+            Finding(
+                "quality",
+                typed.id,
+                f"{rejected} of {new} new lines are rejected (at most {conf.audit.max_rejected_share:.0%} may be)",
+            )
+        ]
+    return []

@@ -1,0 +1,342 @@
+"""`lake VERB`: everything that can be answered without a JVM."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from lake.core.errors import LakeError, Outdated, WrongUse
+from lake.engine import door
+from lake.engine.conf import Conf, day, load
+from lake.engine.control import Journal
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Ask the lake. Add --json to any verb.",
+)
+
+Env = Annotated[str, typer.Option("--env", help="a name under conf/, or the path of a .toml file")]
+Json = Annotated[bool, typer.Option("--json", help="for programs")]
+Debug = Annotated[bool, typer.Option("--debug", help="stack traces and all")]
+Select = Annotated[
+    str | None, typer.Option("--select", help="ids, domains or layers, comma-separated; + adds all below")
+]
+
+
+@app.command()
+def plan(
+    env: Env = "local", select: Select = None, date: str | None = None, as_json: Json = False, debug: Debug = False
+) -> None:
+    """What a night would write now, and why."""
+    from lake.catalog import TABLES
+    from lake.core import graph
+    from lake.engine import prospect
+
+    conf = load(env)
+    chosen = graph.select(select, TABLES)
+    ahead = prospect.prospect(conf, Journal(conf.root), TABLES, day=day(date) if date else None, chosen=chosen)
+    if as_json:
+        _json([s.as_json() for s in ahead.steps])
+        return
+    _table(
+        f"Plan for {ahead.as_of}: {len(ahead.steps) or 'no'} tables",
+        ["table", "", "why"],
+        [[s.table.id, "will" if s.will else "may", s.why] for s in ahead.steps],
+    )
+    for source, newest in ahead.waiting.items():
+        print(f"⏳ {source}: nothing complete for {newest} yet")
+    if ahead.unsettled:
+        print(f"{ahead.unsettled} tasks of an interrupted run will be settled first.")
+    for landing in ahead.landings:
+        for name, why in {**landing.rejected, **landing.deferred}.items():
+            print(f"! {landing.source.id}: {name}: {why}")
+
+
+@app.command()
+def status(
+    env: Env = "local",
+    max_age: Annotated[str | None, typer.Option(help="fail (exit 6) if the release is older, as 26h or 3d")] = None,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """The newest release: how old, how far, what is stale or rejected."""
+    from lake.engine import release
+
+    conf = load(env)
+    journal = Journal(conf.root)
+    last = release.newest(journal)
+    if as_json:
+        _json(_status(conf, journal, last))
+    elif last is None:
+        print(f"Nothing has been released in {conf.root} yet. Run ./spark-submit.sh nightly --env {env}.")
+    else:
+        for line in _status_lines(conf, journal, last):
+            print(line)
+    if max_age:
+        age = (datetime.now(UTC) - last.at).total_seconds() if last else float("inf")
+        if age > _seconds(max_age):
+            raise Outdated(f"The newest release is older than {max_age}.", hint="see `lake runs` for what went wrong.")
+
+
+def _status(conf: Conf, journal: Journal, last: Any) -> dict[str, Any]:
+    if last is None:
+        return {"release": None, "run": None, "sources": [], "tables": []}
+    states = journal.states()
+    tables = []
+    for name in sorted({*last.tables, *last.stale}):
+        entry, stale = last.tables.get(name, {}), last.stale.get(name)
+        tables.append(
+            {"table": name, "version": entry.get("version"), "rows": entry.get("rows"), "hash": entry.get("hash")}
+            | {"rejected": entry.get("rejected"), "through": entry.get("through"), "stale": stale is not None}
+            | {"stale_since": stale["since"] if stale else None, "why": stale["why"] if stale else None}
+            | {"owner": f"{name.split('.')[0]} data owner"}
+        )
+    return {
+        "release": last.number,
+        "run": last.run,
+        "at": last.at.isoformat(timespec="seconds"),
+        "as_of": last.body.get("as_of"),
+        "through": _through(last),
+        "seconds": last.body.get("seconds"),
+        "models": last.models,
+        "sources": [{"source": s} | a for s, a in sorted(last.sources.items())],
+        "tables": tables,
+        "unsettled": len(journal.open_tasks()),
+        "written": len(states),
+    }
+
+
+def _through(last: Any) -> str | None:
+    return min((e["through"] for e in last.tables.values() if e.get("through")), default=None)
+
+
+def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
+    import shutil
+
+    from lake.engine import lease
+
+    usual = sorted(r.body["seconds"] for r in journal.of("ended"))
+    took = f"{last.body.get('seconds', 0):.0f} s" + (
+        f" (usual {usual[len(usual) // 2]:.0f} s)" if len(usual) > 2 else ""
+    )
+    back = f" · back to the tables of release {last.body['restores']}" if last.body.get("restores") else ""
+    lines = [f"RELEASED {last.number} · {last.at:%Y-%m-%d %H:%M} UTC · data through {_through(last)} · {took}{back}"]
+    failed = {t: s for t, s in last.stale.items() if not s["why"].startswith("below ")}
+    lines += [f"⚠ {t} stale since {s['since']}: {s['why']}  → lake plan" for t, s in list(failed.items())[:4]]
+    below = len(last.stale) - len(failed)
+    lines += [f"⚠ {below} tables below them keep their last release"] if below else []
+    if journal.open_tasks():
+        lines.append("⚠ a run was interrupted; ./spark-submit.sh nightly settles it")
+    for source, account in last.sources.items():
+        problems = account.get("problems", {})
+        for kind in ("rejected", "deferred"):
+            for name, why in list(problems.get(kind, {}).items())[:1]:
+                more = len(problems[kind]) - 1
+                lines.append(f"⚠ {source}: {name} {kind}: {why}" + (f" (and {more} more)" if more else ""))
+    unknown = {
+        s: {c for cs in a["problems"]["unknown"].values() for c in cs}
+        for s, a in last.sources.items()
+        if "unknown" in a.get("problems", {})
+    }
+    lines += [
+        f"⚠ {s}: unknown columns {', '.join(sorted(c))} (kept in the delivered record)" for s, c in unknown.items()
+    ][:2]
+    rejected = sum(a["rejected"] for a in last.sources.values())
+    total = sum(a["lines"] for a in last.sources.values())
+    lines.append(f"{total:,} lines delivered, {rejected:,} rejected with a reason  → lake rejected")
+    free = shutil.disk_usage(conf.root).free / 2**30
+    holder = lease.holder(conf.root)
+    lines.append(f"disk {free:.0f} GB free · lease {'held by pid ' + str(holder.get('pid')) if holder else 'free'}")
+    return [lines[0], *lines[1:][-11:]] if len(lines) > 12 else lines
+
+
+@app.command()
+def runs(env: Env = "local", as_json: Json = False, debug: Debug = False) -> None:
+    """Every run: when, how long, what it wrote, how it ended."""
+    journal = Journal(load(env).root)
+    ended = {r.run: r for r in journal.of("ended")}
+    listed = []
+    for row in journal.of("run"):
+        end = ended.get(row.run)
+        body = end.body if end else {}
+        listed.append(
+            {"run": row.run, "at": row.at.isoformat(timespec="seconds"), "as_of": row.body.get("as_of")}
+            | {
+                "seconds": body.get("seconds"),
+                "written": len(body.get("written", [])),
+                "failed": body.get("failed", {}),
+            }
+            | {"exit": body.get("exit"), "ended": end is not None}
+        )
+    if as_json:
+        _json(listed)
+        return
+    rows = [
+        [r["run"], r["at"], r["seconds"] or "", r["written"], "interrupted" if not r["ended"] else f"exit {r['exit']}"]
+        for r in listed
+    ]
+    _table("Runs", ["run", "at", "seconds", "tables", "end"], rows)
+
+
+@app.command()
+def releases(env: Env = "local", as_json: Json = False, debug: Debug = False) -> None:
+    """Every release and what it holds."""
+    from lake.engine import release
+
+    found = release.releases(Journal(load(env).root))
+    if as_json:
+        _json([r.as_json() for r in found])
+        return
+    rows = [
+        [r.number, f"{r.at:%Y-%m-%d %H:%M}", r.body.get("as_of"), len(r.tables), len(r.stale),
+         ", ".join(f"{m} {i[:8]}" for m, i in r.models.items()),
+         f"takes back {r.body['reverts']}" if r.body.get("reverts") else ""]
+        for r in found
+    ]  # fmt: skip
+    _table("Releases", ["release", "at (UTC)", "as of", "tables", "stale", "models", ""], rows)
+
+
+@app.command()
+def rollback(
+    to: Annotated[int | None, typer.Argument(help="release to go back to (default: the one before the newest)")] = None,
+    env: Env = "local",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Publish an older release again, data and models together."""
+    from lake.engine import release
+
+    made = release.rollback(load(env), to)
+    if as_json:
+        _json(made.as_json())
+    else:
+        print(f"Released {made.number}: readers see the tables and models of release {made.body['restores']} again.")
+
+
+@app.command()
+def rejected(
+    env: Env = "local",
+    select: Select = None,
+    rule: Annotated[str | None, typer.Option(help="only this rule")] = None,
+    limit: Annotated[int, typer.Option(help="at most so many")] = 50,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Rejected records: rule, column, value, file and line."""
+    from lake.catalog import TABLES
+    from lake.core import graph
+    from lake.engine import rejects
+
+    conf = load(env)
+    chosen = [t for t in graph.select(select, TABLES) if t.is_typed or t.is_source]
+    found = rejects.listed(conf, Journal(conf.root), chosen, TABLES, rule=rule)
+    if as_json:
+        _json(found)
+        return
+    counts: dict[tuple[str, str, str], int] = {}
+    for r in found:
+        counts[(r["table"], r["rule"], r["column"] or "")] = (
+            counts.get((r["table"], r["rule"], r["column"] or ""), 0) + 1
+        )
+    rows = [[t, r, c, n] for (t, r, c), n in sorted(counts.items(), key=lambda e: -e[1])]
+    _table(f"{len(found)} rejected records", ["table", "rule", "column", "records"], rows)
+    for r in found[:limit] if rule or select else []:
+        print(f"{r['file']}:{r['line'] or '?'}  {r['rule']} {r['column'] or ''} {r['value'] or ''}")
+        print(f"    {(r['raw'] or '')[:160]}")
+
+
+@app.command()
+def show(
+    table: Annotated[str, typer.Argument(help="its id, SQL name or last name")],
+    env: Env = "local",
+    release: Annotated[int | None, typer.Option(help="at this release (default: the newest)")] = None,
+    limit: Annotated[int, typer.Option(help="at most so many rows")] = 20,
+    restricted: Annotated[bool, typer.Option(help="open the restricted zone, too")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Rows of a table at a release, and what it promises."""
+    from lake.engine.release import Lake
+
+    lake = Lake.open(env, release=release, restricted=restricted)
+    named = lake.named(table)
+    rows = lake.pandas(named.id)
+    if as_json:
+        print(rows.head(limit).to_json(orient="records", date_format="iso"))
+        return
+    print(f"{named.id} at release {lake.release.number}: {len(rows):,} rows. {named.doc.splitlines()[0]}")
+    unit = {c.name: f" [{c.unit}]" if c.unit else "" for c in named.columns}
+    _table("", [c + unit[c] for c in rows.columns], rows.head(limit).astype(str).values.tolist())
+
+
+@app.command()
+def doctor(env: Env = "local", as_json: Json = False, debug: Debug = False) -> None:
+    """Check this machine and this lake: Java, jars, disk, journal, logs."""
+    from lake.engine import health
+
+    found = health.checks(load(env))
+    if as_json:
+        _json([c.as_json() for c in found])
+    else:
+        for c in found:
+            print(f"{'✓' if c.ok else '✗'} {c.what}: {c.said}")
+    if not all(c.ok for c in found):
+        raise typer.Exit(1)
+
+
+def _json(value: Any) -> None:
+    print(json.dumps(value, indent=1, default=str))
+
+
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    from rich.box import SIMPLE
+    from rich.console import Console
+    from rich.table import Table
+
+    made = Table(*heads, title=title or None, box=SIMPLE, title_justify="left")
+    for row in rows:
+        made.add_row(*[str(v) for v in row])
+    console = Console()
+    console.print(made) if console.is_terminal else Console(width=200).print(made)
+
+
+def _seconds(text: str) -> float:
+    units = {"h": 3600, "d": 86400, "m": 60}
+    try:
+        return float(text[:-1]) * units[text[-1]]
+    except (ValueError, KeyError):
+        raise WrongUse(f"{text!r} is not an age.", hint="write it as 26h or 3d.") from None
+
+
+def main() -> None:
+    """Run the verb; a mistake ends in a few plain lines."""
+    debug = "--debug" in sys.argv
+    door.speak(debug)
+    try:
+        code = app(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except LakeError as e:
+        door.said(e, debug)
+        sys.exit(e.exit_code)
+    except typer.Exit as e:
+        sys.exit(e.exit_code)
+    except Exception as e:
+        if type(e).__module__.startswith(("click", "typer")):
+            print(_hinted(e), file=sys.stderr)
+            sys.exit(2)
+        if debug:
+            raise
+        print(f"lake: {type(e).__name__}: {str(e)[:300]}\nHint: --debug shows where.", file=sys.stderr)
+        sys.exit(1)
+
+
+def _hinted(e: Exception) -> str:
+    said = e.format_message() if hasattr(e, "format_message") else str(e)
+    return f"{said}\nHint: `lake --help` lists the verbs, `lake VERB --help` their options."

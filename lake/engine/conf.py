@@ -1,0 +1,192 @@
+"""Configuration: conf/base.toml, then the chosen environment's file, then ROBOLAKE__SECTION__KEY variables."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from datetime import date
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from lake.core.errors import WrongUse
+
+HOME = Path(os.environ.get("ROBOLAKE_HOME") or Path(__file__).resolve().parents[2])
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class LakeSection(_Section):
+    root: str
+    raw: str
+    public: str = Field("", description="where the public data sets lie; empty: none are read")
+    own: bool = Field(True, description="whether the company's own systems deliver into `raw`")
+    demo: bool = Field(False, description="whether a night over an empty raw zone makes a demo company first")
+
+
+class SparkSection(_Section):
+    master: str = "local[2]"
+    driver_memory: str = "2g"
+    shuffle_partitions: int = Field(2, ge=1)
+    threads: int = Field(3, ge=1, description="tables refreshed side by side")
+    properties: dict[str, str] = {}
+
+
+class IntakeSection(_Section):
+    settle_s: float = Field(0, ge=0, description="a file younger than this is left for the next night")
+    max_withdrawn_share: float = Field(0.2, gt=0, le=1, description="more of a source's files gone at once is refused")
+    max_withdrawn_files: int = Field(5, ge=0, description="up to this many files may go at once, whatever their share")
+
+
+class AuditSection(_Section):
+    max_rejected_share: float = Field(
+        0.1, ge=0, le=1, description="of a source's newly read lines; more keeps the release back"
+    )
+    min_lines: int = Field(100, ge=0, description="below so many new lines the share is not judged")
+
+
+class DiskSection(_Section):
+    free_mb: int = Field(500, ge=0, description="a night does not start with less")
+
+
+class TrainSection(_Section):
+    max_age_days: int = Field(30, ge=1)
+    folds: int = Field(4, ge=2)
+
+
+class SourceSection(_Section):
+    path: str | None = None
+    required: bool | None = None
+
+
+class Conf(BaseSettings):
+    """The whole configuration of one environment."""
+
+    model_config = SettingsConfigDict(
+        extra="forbid", frozen=True, env_prefix="ROBOLAKE__", env_nested_delimiter="__", env_ignore_empty=True
+    )
+    env: str
+    lake: LakeSection
+    spark: SparkSection = SparkSection()
+    intake: IntakeSection = IntakeSection()
+    audit: AuditSection = AuditSection()
+    disk: DiskSection = DiskSection()
+    train: TrainSection = TrainSection()
+    pseudonym_key: str = Field("", description="file with the key of the pseudonyms, outside the lake")
+    sources: dict[str, SourceSection] = {}
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, *_: Any, **__: Any,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        return env_settings, init_settings
+
+    @property
+    def root(self) -> Path:
+        return HOME / self.lake.root
+
+    @property
+    def raw(self) -> Path:
+        return HOME / self.lake.raw
+
+    @property
+    def public(self) -> Path:
+        return HOME / self.lake.public
+
+
+def load(env: str = "local") -> Conf:
+    """Read the environment `env`: a name under conf/, or the path of a .toml file.
+
+    Raises WrongUse naming the file and the key of everything that is wrong in it.
+    """
+    files = [HOME / "conf" / "base.toml", _file_of(env)]
+    merged: dict[str, Any] = {"env": Path(env).stem if env.endswith(".toml") else env}
+    origin: dict[tuple[str, ...], Path] = {}
+    for file in files:
+        _merge(merged, _read(file), origin, file, ())
+    merged["lake"] = {k: _named(v, merged["env"]) for k, v in merged.get("lake", {}).items()}
+    try:
+        return Conf(**merged)
+    except ValidationError as e:
+        raise _said_plainly(e, origin, files) from None
+
+
+def day(text: str) -> date:
+    """The date that `text` writes as YYYY-MM-DD."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise WrongUse(f"{text!r} is not a date.", hint="write it as 2026-01-31.") from None
+
+
+def _file_of(env: str) -> Path:
+    file = Path(env) if env.endswith(".toml") else HOME / "conf" / f"{env}.toml"
+    if not file.is_file():
+        names = sorted(p.stem for p in (HOME / "conf").glob("*.toml") if p.stem != "base")
+        near = get_close_matches(env, names, n=1)
+        raise WrongUse(
+            f"There is no environment {env!r} ({file}).",
+            hint=f"did you mean {near[0]!r}?"
+            if near
+            else f"known: {', '.join(names)}; or give the path of a .toml file.",
+        )
+    return file
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as e:
+        raise WrongUse(f"{file} is not valid TOML: {e}.") from None
+
+
+def _merge(
+    into: dict[str, Any], new: dict[str, Any], origin: dict[tuple[str, ...], Path], file: Path, at: tuple[str, ...]
+) -> None:
+    for key, value in new.items():
+        here = (*at, key)
+        origin[here] = file
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value, origin, file, here)
+        else:
+            into[key] = value
+            if isinstance(value, dict):
+                into[key] = {}
+                _merge(into[key], value, origin, file, here)
+
+
+def _named(value: Any, env: str) -> Any:
+    return value.replace("{env}", env) if isinstance(value, str) else value
+
+
+def _said_plainly(e: ValidationError, origin: dict[tuple[str, ...], Path], files: list[Path]) -> WrongUse:
+    lines, hint = [], ""
+    for error in e.errors()[:4]:
+        at = tuple(str(p) for p in error["loc"])
+        file = next((origin[at[:n]] for n in range(len(at), 0, -1) if at[:n] in origin), files[-1])
+        key = ".".join(at)
+        if error["type"] == "extra_forbidden":
+            lines.append(f"{file}: unknown key {key!r}.")
+            near = get_close_matches(at[-1], _known_keys(at[:-1]), n=1, cutoff=0.5)
+            hint = hint or (f"did you mean {near[0]!r}?" if near else f"known here: {', '.join(_known_keys(at[:-1]))}.")
+        else:
+            lines.append(f"{file}: {key} = {error.get('input')!r}: {error['msg'][0].lower()}{error['msg'][1:]}.")
+    return WrongUse("\n".join(lines), hint=hint or "mend the file named above.")
+
+
+def _known_keys(at: tuple[str, ...]) -> list[str]:
+    model: type[BaseModel] = Conf
+    for part in at:
+        found = model.model_fields.get(part)
+        kind = found.annotation if found else None
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            model = kind
+        elif part == "sources" or model is Conf:
+            model = SourceSection
+    return sorted(model.model_fields)

@@ -1,0 +1,156 @@
+"""The journal: one append-only Delta table that says what every run opened, closed, fenced and released."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
+
+from lake.core.errors import Fenced
+from lake.engine import store
+
+SCHEMA = pa.schema(
+    [
+        ("seq", pa.int64()),
+        ("at", pa.timestamp("us", tz="UTC")),
+        ("run", pa.string()),
+        ("kind", pa.string()),
+        ("subject", pa.string()),
+        ("body", pa.string()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fact. kind: run, intake, task, closed, fence, aborted, failed, release, ended."""
+
+    seq: int
+    at: datetime
+    run: str
+    kind: str
+    subject: str
+    body: dict[str, Any]
+
+
+@dataclass
+class State:
+    """What the journal says of one table: its last proven task, and each commit since its beginning."""
+
+    task: Row | None = None
+    version: int = -1
+    rows: int = 0
+    rejected: int = 0
+    hash: str = "0"
+    commits: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def consumed(self) -> dict[str, int]:
+        return dict(self.task.body.get("inputs", {})) if self.task else {}
+
+    @property
+    def definition(self) -> str | None:
+        return self.task.body.get("definition") if self.task else None
+
+
+class Journal:
+    """The journal of one lake. Every append is a compare-and-swap on the highest sequence number."""
+
+    def __init__(self, root: Path) -> None:
+        self.path = root / "_control" / "journal"
+        self._lock = threading.RLock()
+        self._handle = store.handle(self.path)
+        self.rows: list[Row] = _read(self._handle) if self._handle else []
+
+    def append(self, run: str, *facts: tuple[str, str, dict[str, Any]]) -> list[Row]:
+        """Write facts (kind, subject, body) in one commit and return them with their sequence numbers.
+
+        Raises Fenced if another process wrote to the journal meanwhile.
+        """
+        with self._lock:
+            if self._handle is None:
+                DeltaTable.create(str(self.path), schema=SCHEMA, mode="ignore", configuration=dict(store.PROPERTIES))
+                self._handle = DeltaTable(str(self.path))
+            now = datetime.now(UTC)
+            first = (self.rows[-1].seq if self.rows else 0) + 1
+            new = [Row(first + n, now, run, kind, subject, body) for n, (kind, subject, body) in enumerate(facts)]
+            try:
+                write_deltalake(
+                    self._handle,
+                    pa.table(
+                        {
+                            "seq": [r.seq for r in new],
+                            "at": [r.at for r in new],
+                            "run": [r.run for r in new],
+                            "kind": [r.kind for r in new],
+                            "subject": [r.subject for r in new],
+                            "body": [json.dumps(r.body, sort_keys=True, default=str) for r in new],
+                        },
+                        schema=SCHEMA,
+                    ),
+                    mode="append",
+                    commit_properties=CommitProperties(app_transactions=[Transaction("journal", new[-1].seq)]),
+                )
+            except CommitFailedError as e:
+                raise Fenced(
+                    "Another process wrote to this lake's journal.", hint="start the same command again."
+                ) from e
+            self._handle.update_incremental()
+            self.rows.extend(
+                Row(r.seq, r.at, r.run, r.kind, r.subject, json.loads(json.dumps(r.body, default=str))) for r in new
+            )
+            return new
+
+    def compact(self) -> None:
+        """Few files again; called once a run."""
+        if self._handle is not None and len(self._handle.file_uris()) > 20:
+            self._handle.optimize.compact()
+            self._handle = store.handle(self.path)
+
+    def of(self, *kinds: str) -> Iterator[Row]:
+        return (r for r in self.rows if r.kind in kinds)
+
+    def last(self, kind: str) -> Row | None:
+        return next((r for r in reversed(self.rows) if r.kind == kind), None)
+
+    def proven(self, table: str, state: State) -> list[dict[str, Any]]:
+        """The bodies of the table's tasks that its log proves, in their order."""
+        committed = {c["task"] for c in state.commits}
+        return [r.body for r in self.of("task") if r.subject == table and r.seq in committed]
+
+    def open_tasks(self) -> list[Row]:
+        """Tasks of which the journal does not know how they ended."""
+        ended = {r.body["task"] for r in self.of("closed", "aborted")}
+        return [r for r in self.of("task") if r.seq not in ended]
+
+    def states(self) -> dict[str, State]:
+        """Every table's state, from its proven tasks and fences."""
+        tasks = {r.seq: r for r in self.of("task", "fence")}
+        found: dict[str, State] = {}
+        for row in self.of("closed"):
+            state = found.setdefault(row.subject, State())
+            state.task = tasks[row.body["task"]]
+            state.version = row.body["version"]
+            said = row.body
+            if said.get("changed"):
+                state.rows, state.hash = said["rows"], said["hash"]
+                state.rejected = said.get("rejected", 0)
+            state.commits.append(said)
+        return found
+
+
+def _read(table: DeltaTable) -> list[Row]:
+    read = table.to_pyarrow_table().sort_by("seq").to_pydict()
+    columns: Sequence[list[Any]] = [read[n] for n in SCHEMA.names]
+    return [
+        Row(seq, at, run, kind, subject, json.loads(body))
+        for seq, at, run, kind, subject, body in zip(*columns, strict=True)
+    ]

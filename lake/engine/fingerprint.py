@@ -1,0 +1,216 @@
+"""What is in a delivered file: its content hash, its lines, its header, and whether it can be what it claims to be."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+import io
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lake.core.table import Column, Delivery
+
+_CHUNK = 1 << 20
+_FOREIGN = {b"PAR1": "parquet", b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
+BOM = "\ufeff"
+ANY_LINE_END = "any"
+"""A source whose lines end in a newline, a carriage return, or both."""
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """sha256 of the bytes; `lines` = header + blank + records; `problem`: why the file is rejected as a whole."""
+
+    sha: str
+    bytes: int
+    lines: int = 0
+    header: int = 0
+    blank: int = 0
+    header_text: str = ""
+    unknown: tuple[str, ...] = ()
+    problem: str = ""
+
+    @property
+    def records(self) -> int:
+        return self.lines - self.header - self.blank
+
+
+@dataclass
+class Cache:
+    """Fingerprints by (path, stat), so that an unchanged file is not read again. Losing it costs time, nothing else."""
+
+    path: Path
+    known: dict[str, list[Any]] = field(default_factory=dict)
+    dirty: bool = False
+
+    @classmethod
+    def at(cls, root: Path) -> Cache:
+        path = root / "_control" / "fingerprints.json"
+        try:
+            return cls(path, json.loads(path.read_text(encoding="utf-8")))
+        except (FileNotFoundError, ValueError):
+            return cls(path)
+
+    def get(self, key: str, stat: list[int]) -> Fingerprint | None:
+        entry = self.known.get(key)
+        if entry is None or entry[0] != stat:
+            return None
+        return Fingerprint(**(entry[1] | {"unknown": tuple(entry[1]["unknown"])}))
+
+    def put(self, key: str, stat: list[int], found: Fingerprint) -> None:
+        self.known[key] = [stat, asdict(found)]
+        self.dirty = True
+
+    def save(self) -> None:
+        if self.dirty:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            draft = self.path.with_suffix(".draft")
+            draft.write_text(json.dumps(self.known), encoding="utf-8")
+            draft.replace(self.path)
+            self.dirty = False
+
+
+def stat_of(path: Path) -> list[int]:
+    s = path.stat()
+    return [s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino]
+
+
+def read(path: Path, delivery: Delivery, columns: Sequence[Column]) -> Fingerprint:
+    """Read the whole file once and say what is in it; `columns` are those of the source's typed table."""
+    if delivery.format == "parquet":
+        return _parquet(path, columns)
+    digest, size, head = hashlib.sha256(), 0, b""
+    lines = blank = headers = 0
+    header: str | None = None
+    first_record = ""
+    problem = ""
+    try:
+        for raw in _lines(path, delivery.line_end, digest):
+            line = raw.removesuffix(b"\r") if delivery.line_end == "\n" else raw
+            if lines == 0:
+                head, line = line[:4], line.removeprefix(BOM.encode())
+            lines += 1
+            if not line.strip():
+                blank += 1
+            elif delivery.format == "csv" and header is None:
+                header, headers = line.decode("utf-8", "replace"), 1
+            elif delivery.format == "csv" and line.decode("utf-8", "replace") == header:
+                headers += 1
+            elif not first_record:
+                first_record = line[:65536].decode("utf-8", "replace")
+    except (EOFError, gzip.BadGzipFile, zlib.error) as e:
+        problem = (
+            "gz_truncated: the compressed file ends too early" if isinstance(e, EOFError) else f"magic: not gzip ({e})"
+        )
+    size = path.stat().st_size
+    unknown: tuple[str, ...] = ()
+    foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
+    if problem:
+        pass
+    elif foreign:
+        problem = f"magic: this is {foreign}, not {delivery.format}"
+    elif delivery.format == "csv" and header is not None:
+        problem, unknown = _judge_header(header, delivery, columns)
+    elif delivery.format == "jsonl" and first_record:
+        problem, unknown = _judge_record(first_record, columns)
+    return Fingerprint(digest.hexdigest(), size, lines, headers, blank, header or "", unknown, problem)
+
+
+def header_names(header: str, delimiter: str) -> list[str]:
+    """The names in a header line, without the blanks around them."""
+    return [name.strip() for name in next(csv.reader(io.StringIO(header), delimiter=delimiter), [])]
+
+
+def split(content: bytes, line_end: str) -> list[bytes]:
+    """The lines of `content`, and what stands behind the last line end."""
+    if line_end == ANY_LINE_END:
+        content, line_end = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), "\n"
+    return content.split(line_end.encode())
+
+
+def _lines(path: Path, line_end: str, digest: Any) -> Iterator[bytes]:
+    """The file's lines without their ends, unpacked where its name ends in .gz; feeds the raw bytes to `digest`."""
+    with open(path, "rb") as file:
+        stream: Any = gzip.GzipFile(fileobj=_Tee(file, digest)) if path.name.endswith(".gz") else _Tee(file, digest)
+        rest = b""
+        while chunk := stream.read(_CHUNK):
+            content = rest + chunk
+            # a carriage return at the end of a chunk may be half of a line end
+            half = b"\r" if line_end == ANY_LINE_END and content.endswith(b"\r") else b""
+            parts = split(content.removesuffix(half), line_end)
+            rest = parts.pop() + half
+            yield from parts
+        if rest:
+            yield split(rest, line_end)[0]
+
+
+class _Tee(io.RawIOBase):
+    def __init__(self, file: Any, digest: Any) -> None:
+        self._file, self._digest = file, digest
+
+    def read(self, size: int = -1) -> bytes:
+        data: bytes = self._file.read(size)
+        self._digest.update(data)
+        return data
+
+    def readable(self) -> bool:
+        return True
+
+
+def _judge_header(header: str, delivery: Delivery, columns: Sequence[Column]) -> tuple[str, tuple[str, ...]]:
+    names = header_names(header, delivery.delimiter)
+    wanted = {c.delivered for c in columns if c.parse != "_dt"}
+    required = {c.delivered for c in columns if c.required and (c.parse is None or c.raw is not None)}
+    named = [n for n in names if n]
+    if len(named) != len(set(named)):
+        return f"header: a column stands twice in it ({_twice(named)})", ()
+    missing = sorted(required - set(names))
+    if missing:
+        other = next(
+            (d for d in (";", "\t", ",", "|") if d != delivery.delimiter and len(header_names(header, d)) > len(names)),
+            "",
+        )
+        if other:
+            return f"delimiter: its columns are separated by {other!r}, not {delivery.delimiter!r}", ()
+        if not wanted & set(names):
+            return "contract: none of this source's columns is in its header; is it in the wrong folder?", ()
+        return f"header: lacks {', '.join(missing)}", ()
+    return "", tuple(n for n in named if n not in wanted)
+
+
+def _judge_record(record: str, columns: Sequence[Column]) -> tuple[str, tuple[str, ...]]:
+    try:
+        keys = set(json.loads(record))
+    except (ValueError, TypeError, RecursionError):
+        return "", ()
+    wanted = {c.delivered for c in columns if c.parse != "_dt"}
+    if not keys & wanted:
+        return "contract: its records have none of this source's columns; is it in the wrong folder?", ()
+    return "", tuple(sorted(keys - wanted)) if isinstance(json.loads(record), dict) else ()
+
+
+def _twice(names: Sequence[str]) -> str:
+    return next(n for n in names if names.count(n) > 1)
+
+
+def _parquet(path: Path, columns: Sequence[Column]) -> Fingerprint:
+    import pyarrow.parquet as pq
+
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    size = path.stat().st_size
+    try:
+        meta = pq.ParquetFile(path)
+    except Exception as e:
+        return Fingerprint(digest.hexdigest(), size, problem=f"magic: not a readable parquet file ({type(e).__name__})")
+    names = set(meta.schema_arrow.names)
+    missing = sorted({c.delivered for c in columns if c.required and (c.parse is None or c.raw is not None)} - names)
+    problem = f"header: lacks {', '.join(missing)}" if missing else ""
+    return Fingerprint(digest.hexdigest(), size, meta.metadata.num_rows, problem=problem)

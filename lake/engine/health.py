@@ -1,0 +1,110 @@
+"""What `lake doctor` looks at."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from lake.core.errors import LakeError
+from lake.engine import audit, intake, jars, lease, release, store
+from lake.engine.conf import Conf
+from lake.engine.control import Journal
+
+
+@dataclass(frozen=True)
+class Check:
+    what: str
+    ok: bool
+    said: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"check": self.what, "ok": self.ok, "said": self.said}
+
+
+def checks(conf: Conf) -> list[Check]:
+    """Every check with its finding, machine first."""
+    looks: list[tuple[str, Callable[[Conf], str]]] = [
+        ("python", lambda _: sys.version.split()[0]),
+        ("java", _java),
+        ("jars", lambda _: f"{len(jars.verified())} as in jars.lock"),
+        ("disk", _disk),
+        ("raw zone", _raw),
+        ("lease", _lease),
+        ("journal", _journal),
+        ("tables", _tables),
+    ]
+    found = []
+    for what, look in looks:
+        try:
+            found.append(Check(what, True, look(conf)))
+        except LakeError as e:
+            found.append(Check(what, False, str(e).replace("\n", " ")))
+        except OSError as e:
+            found.append(Check(what, False, str(e)))
+    return found
+
+
+def _java(_: Conf) -> str:
+    home = os.environ.get("JAVA_HOME")
+    command = f"{home}/bin/java" if home else shutil.which("java")
+    if not command:
+        raise LakeError("no java found", hint="apt-get install openjdk-17-jre-headless.")
+    said = subprocess.run([command, "-version"], capture_output=True, text=True, check=False).stderr.splitlines()
+    return said[0] if said else command
+
+
+def _disk(conf: Conf) -> str:
+    place = conf.root
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free // 2**20
+    if free < conf.disk.free_mb:
+        raise LakeError(f"{free} MB free at {place}, a night needs {conf.disk.free_mb}", hint="make room.")
+    return f"{free:,} MB free at {place}"
+
+
+def _raw(conf: Conf) -> str:
+    from lake.catalog import TABLES
+
+    sources = [t for t in TABLES if t.is_source and intake.is_active(t, conf)]
+    empty = [s.id for s in sources if intake.is_required(s, conf) and not intake.complete_days(s, conf)]
+    if empty:
+        raise LakeError(
+            f"nothing landed for {', '.join(empty)}",
+            hint=f"deliver below {conf.raw}, or run ./spark-submit.sh simulate.",
+        )
+    return f"{len(sources)} sources deliver"
+
+
+def _lease(conf: Conf) -> str:
+    holder = lease.holder(conf.root)
+    return (
+        f"held by {holder.get('purpose')}, pid {holder.get('pid')}, since {holder.get('since')}" if holder else "free"
+    )
+
+
+def _journal(conf: Conf) -> str:
+    journal = Journal(conf.root)
+    unsettled = len(journal.open_tasks())
+    if unsettled:
+        raise LakeError(f"{unsettled} tasks of an interrupted run are unsettled", hint="run ./spark-submit.sh nightly.")
+    last = release.newest(journal)
+    return f"{len(journal.rows)} rows, {'release ' + str(last.number) if last else 'nothing released'}"
+
+
+def _tables(conf: Conf) -> str:
+    from lake.catalog import TABLES
+
+    journal = Journal(conf.root)
+    states = journal.states()
+    found = [f for f in audit.findings(TABLES, states, journal, conf, None, set()) if f.law == "audit"]
+    if found:
+        raise LakeError(
+            "; ".join(f"{f.subject}: {f.said}" for f in found[:3]), hint="something else writes to this lake."
+        )
+    return f"{sum(store.version(conf.root / t.path) >= 0 for t in TABLES)} tables, every commit in the journal"

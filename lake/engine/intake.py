@@ -1,0 +1,271 @@
+"""What landed in the raw zone, and what bronze has to load and to give back because of it.
+
+One rule decides: of the files with one content (and, for daily extracts, one day) the one with the smallest
+(day of delivery, path) is loaded. A new file, a redelivery, a duplicate, a withdrawal and a duplicate that steps in for
+a withdrawn original are all the difference between the files so wanted and the files already loaded.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from lake.core.errors import WrongUse
+from lake.core.refresh import Append
+from lake.core.table import Column, Table
+from lake.engine import fingerprint
+from lake.engine.conf import Conf, SourceSection
+from lake.engine.fingerprint import Cache, Fingerprint
+
+_DT = re.compile(r"(?:^|/)dt=([^/]+)/")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a source: `path` below the raw zone, the day it was delivered, and what is in it."""
+
+    path: str
+    dt: str
+    print: Fingerprint
+
+    def as_record(self) -> dict[str, Any]:
+        p = self.print
+        return {
+            "path": self.path, "dt": self.dt, "sha": p.sha, "bytes": p.bytes, "lines": p.lines,
+            "header": p.header, "blank": p.blank, "header_text": p.header_text, "unknown": list(p.unknown),
+        }  # fmt: skip
+
+
+@dataclass
+class Landing:
+    """What one source's raw folder says, against what bronze has loaded."""
+
+    source: Table
+    add: list[File] = field(default_factory=list)
+    remove: list[str] = field(default_factory=list)
+    duplicates: dict[str, str] = field(default_factory=dict)
+    deferred: dict[str, str] = field(default_factory=dict)
+    rejected: dict[str, str] = field(default_factory=dict)
+    unknown: dict[str, list[str]] = field(default_factory=dict)
+    complete: list[str] = field(default_factory=list)
+    required: bool = True
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.add or self.remove)
+
+    def observed(self) -> dict[str, Any]:
+        """What is worth writing down beside the loads themselves."""
+        return {
+            "duplicate": self.duplicates, "deferred": self.deferred, "rejected": self.rejected,
+            "unknown": self.unknown, "through": self.complete[-1] if self.complete else None,
+        }  # fmt: skip
+
+
+def _said(source: Table, conf: Conf) -> SourceSection | None:
+    """What the configuration says of a source, under its id or without the layer (supply.order_lines)."""
+    return conf.sources.get(source.id) or conf.sources.get(f"{source.domain}.{source.name}")
+
+
+def is_active(source: Table, conf: Conf) -> bool:
+    """Whether this environment reads the source: the company's own, or a public data set."""
+    assert source.delivery is not None
+    said = _said(source, conf)
+    if said and said.path:
+        return True
+    return bool(conf.lake.public) if source.delivery.public else conf.lake.own
+
+
+def is_required(source: Table, conf: Conf) -> bool:
+    assert source.delivery is not None
+    said = _said(source, conf)
+    return said.required if said and said.required is not None else source.delivery.required
+
+
+def base_of(source: Table, conf: Conf) -> tuple[Path, str]:
+    """The folder that the source's paths are relative to, and its glob pattern in it."""
+    assert source.delivery is not None
+    said = _said(source, conf)
+    base = conf.public if source.delivery.public else conf.raw
+    pattern = (said.path if said and said.path else None) or source.delivery.path
+    if pattern.startswith("/"):
+        fixed = Path(pattern.split("*", 1)[0])
+        base = fixed if pattern.split("*", 1)[0].endswith("/") else fixed.parent
+        pattern = str(Path(pattern).relative_to(base))
+    return base, pattern
+
+
+def complete_days(source: Table, conf: Conf) -> list[str]:
+    """The days on which the source's delivery is complete: by its marker, or by a file where it has none."""
+    assert source.delivery is not None
+    base, pattern = base_of(source, conf)
+    marker = source.delivery.marker
+    found = base.glob(f"{pattern.rsplit('/', 1)[0]}/{marker}" if marker else pattern)
+    days = {_day_of(p.relative_to(base).as_posix(), source) for p in found}
+    return sorted(d for d in days if d is not None)
+
+
+def newest_day(sources: Sequence[Table], conf: Conf, today: date) -> date | None:
+    """The newest day, not after `today`, on which every required source is complete; None if nothing landed at all."""
+    days = {s: set(complete_days(s, conf)) for s in sources if is_active(s, conf)}
+    required = [found for s, found in days.items() if is_required(s, conf) and not (s.delivery and s.delivery.public)]
+    full = set.intersection(*required) if required else set().union(*days.values())
+    past = [d for d in full if d <= today.isoformat()]
+    return date.fromisoformat(max(past)) if past else None
+
+
+def waited_for(sources: Sequence[Table], conf: Conf, as_of: date, today: date) -> dict[str, str]:
+    """Required sources that keep the night at `as_of`: id → the newest day that others delivered and they have not."""
+    required = [
+        s for s in sources if is_active(s, conf) and is_required(s, conf) and not (s.delivery and s.delivery.public)
+    ]
+    days = {s.id: [d for d in complete_days(s, conf) if d <= today.isoformat()] for s in required}
+    newest = max((d for found in days.values() for d in found), default="")
+    return {s: newest for s, found in days.items() if newest > as_of.isoformat() and newest not in found}
+
+
+def loaded(rows: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The files that a bronze table holds, path → record, from the bodies of its proven tasks in their order."""
+    held: dict[str, dict[str, Any]] = {}
+    for body in rows:
+        for path in body.get("remove", []):
+            held.pop(path, None)
+        for record in body.get("add", []):
+            held[record["path"]] = record
+    return held
+
+
+def look(
+    source: Table,
+    typed: Table | None,
+    held: Mapping[str, Mapping[str, Any]],
+    conf: Conf,
+    cache: Cache,
+    *,
+    since: date | None,
+    until: date,
+) -> Landing:
+    """Compare the source's raw folder with the files `held` in bronze; only deliveries from `since` to `until` count.
+
+    Raises WrongUse if so many files are gone that the raw zone itself is in doubt.
+    """
+    landing = Landing(source, required=is_required(source, conf))
+    columns = typed.columns if typed else ()
+    base, pattern = base_of(source, conf)
+    wanted: dict[str, File] = {}
+    seen: set[str] = set()
+    marker = source.delivery.marker if source.delivery else None
+    for path in sorted(base.glob(pattern)):
+        name = path.relative_to(base).as_posix()
+        dt = _day_of(name, source)
+        if dt is None:
+            landing.rejected[name] = "date: lies in no folder dt=YYYY-MM-DD with a day of the calendar"
+            continue
+        if path.name == marker:
+            continue
+        seen.add(name)
+        if dt > until.isoformat() or (since and dt < since.isoformat()):
+            if name not in held and dt > date.today().isoformat():
+                landing.deferred[name] = "future: delivered on a day that has not come yet"
+            continue
+        found = _fingerprint(path, name, source, columns, conf, cache)
+        if isinstance(found, str):
+            reason, _, text = found.partition("|")
+            (landing.deferred if reason == "deferred" else landing.rejected)[name] = text
+            continue
+        if found.problem:
+            landing.rejected[name] = found.problem
+            continue
+        wanted[name] = File(name, dt, found)
+        if found.unknown:
+            landing.unknown[name] = list(found.unknown)
+    landing.complete = [d for d in complete_days(source, conf) if d <= until.isoformat()]
+    _settle(landing, wanted, seen, held, daily=typed is not None and _is_daily(typed))
+    _refuse_mass_withdrawal(landing, held, base, seen, conf)
+    return landing
+
+
+def _is_daily(typed: Table) -> bool:
+    """Whether a record is a statement about its day: the day of delivery is part of its key."""
+    key = typed.refresh.key if isinstance(typed.refresh, Append) else ()
+    return any(c.parse == "_dt" and c.name in key for c in typed.columns)
+
+
+def _settle(
+    landing: Landing, wanted: dict[str, File], seen: set[str], held: Mapping[str, Mapping[str, Any]], *, daily: bool
+) -> None:
+    """Fill in what to add and remove. A `daily` extract speaks of its day: said again later, it is no duplicate."""
+
+    def content(sha: str, dt: str) -> tuple[str, str]:
+        return sha, dt if daily else ""
+
+    kept = sorted((p for p in held if p in seen and p not in wanted), key=lambda p: (held[p]["dt"], p), reverse=True)
+    first = {content(held[p]["sha"], held[p]["dt"]): p for p in kept}
+    for file in sorted(wanted.values(), key=lambda f: (f.dt, f.path)):
+        original = first.setdefault(content(file.print.sha, file.dt), file.path) if file.print.records else file.path
+        if original != file.path:
+            landing.duplicates[file.path] = original
+        elif held.get(file.path, {}).get("sha") != file.print.sha:
+            landing.add.append(file)
+    replaced = {f.path for f in landing.add}
+    for path in sorted(held):
+        if path in replaced or path in landing.duplicates or path not in seen:
+            landing.remove.append(path)
+
+
+def _refuse_mass_withdrawal(
+    landing: Landing, held: Mapping[str, Mapping[str, Any]], base: Path, seen: set[str], conf: Conf
+) -> None:
+    gone = [p for p in held if p not in seen]
+    rules = conf.intake
+    if len(gone) > rules.max_withdrawn_files and len(gone) > rules.max_withdrawn_share * len(held):
+        raise WrongUse(
+            f"{landing.source.id}: {len(gone)} of {len(held)} loaded files are gone from {base}, {gone[0]} among them.",
+            hint="bring the raw zone back; if that is on purpose, raise intake.max_withdrawn_share for one run.",
+        )
+
+
+def _fingerprint(
+    path: Path, name: str, source: Table, columns: Sequence[Column], conf: Conf, cache: Cache
+) -> Fingerprint | str:
+    assert source.delivery is not None
+    if path.is_symlink() or not path.is_file():
+        return "rejected|not_a_file: a folder or a link where a file was expected"
+    if path.name.startswith(("_", ".")):
+        return "rejected|name: begins with '_' or '.', which readers hide; deliver it under another name"
+    try:
+        before = fingerprint.stat_of(path)
+        if conf.intake.settle_s and time.time() - before[1] / 1e9 < conf.intake.settle_s:
+            return f"deferred|younger than {conf.intake.settle_s:g} s"
+        key = f"{source.id}:{name}:{_contract(source, columns)}"
+        found = cache.get(key, before)
+        if found is None:
+            found = fingerprint.read(path, source.delivery, columns)
+            if fingerprint.stat_of(path) != before:
+                return "deferred|still being written"
+            cache.put(key, before, found)
+        return found
+    except FileNotFoundError:
+        return "deferred|went away while it was read"
+    except PermissionError:
+        return "rejected|permission: may not be read"
+
+
+def _contract(source: Table, columns: Sequence[Column]) -> int:
+    import zlib
+
+    return zlib.crc32(repr((source.delivery, [(c.delivered, c.required, c.parse is None) for c in columns])).encode())
+
+
+def _day_of(name: str, source: Table) -> str | None:
+    assert source.delivery is not None
+    match = _DT.search(name)
+    try:
+        return date.fromisoformat(match[1]).isoformat() if match else source.delivery.delivered
+    except ValueError:
+        return None

@@ -1,0 +1,68 @@
+"""What each job does once its options are read."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import date
+
+from lake.core.graph import select
+from lake.core.table import Table
+from lake.engine.conf import load
+from lake.engine.door import Options, said_safely, stop_on_sigterm
+
+log = logging.getLogger("lake")
+
+
+def nightly(options: Options) -> int:
+    """Ingest, build, train if due, score, audit, release, report."""
+    return _run(options, lambda t: True)
+
+
+def ingest(options: Options) -> int:
+    """Only bronze; the next build or night goes on from there."""
+    return _run(options, lambda t: t.is_source, publish=False)
+
+
+def build(options: Options) -> int:
+    """Everything but bronze, then release."""
+    return _run(options, lambda t: not t.is_source)
+
+
+def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = True) -> int:
+    from lake.catalog import MODELS, REPORTS, TABLES
+    from lake.engine import night, report
+    from lake.engine.release import Lake
+
+    conf = load(options.env)
+    chosen = [t for t in select(options.select, TABLES) if wanted(t)]
+    stop_on_sigterm(_stop_spark)
+    until: date | None = options.until
+    result = night.run(
+        conf,
+        TABLES,
+        purpose=options.job,
+        day=until,
+        since=options.since,
+        chosen=chosen,
+        publish=publish,
+        strict=options.strict,
+        models=MODELS if publish else (),
+        train=options.job == "nightly",
+    )
+    if result.release:
+        try:
+            report.write(Lake(conf, result.release, TABLES), REPORTS)
+        except Exception as e:  # the release stands whether or not its page could be drawn
+            log.error("no report: %s", said_safely(e), exc_info=e if options.debug else None)
+        log.info("RELEASED %d as of %s", result.release.number, result.release.body["as_of"])
+    elif result.findings:
+        log.error("NOT RELEASED: readers stay at the last release. %s", result.findings[0].said)
+    return result.exit_code
+
+
+def _stop_spark() -> None:
+    from pyspark import SparkContext
+
+    if SparkContext._active_spark_context is not None:
+        SparkContext._active_spark_context.cancelAllJobs()

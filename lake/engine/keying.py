@@ -1,0 +1,168 @@
+"""Facts, states and histories follow by key: what a touched key says is recomputed, and the differences are merged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+from delta.tables import DeltaTable
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from lake.core.refresh import History, Keyed, Latest
+from lake.core.table import SLICE, Table
+from lake.core.transforms import HASH_RANGE, hash_sum, row_hash
+from lake.engine.session import empty
+from lake.engine.work import Outcome, Prepared, Work
+
+MOST_LITERALS = 2000
+"""Up to so many touched groups are written into the plan as literals; they prune better than a join."""
+
+
+class Keying(Work):
+    """The refresh of a keyed table."""
+
+    def prepare(self) -> Prepared:
+        refresh = self.table.refresh
+        assert isinstance(refresh, Keyed)
+        if self.start_over:
+            return self.replace(self.keep(self.computed(self.inputs())), scope=None)
+        touched = self.keep(self._touched_groups(refresh).distinct())
+        some = touched.limit(MOST_LITERALS + 1).collect()
+        if not some:
+            return self.unchanged(), None
+        groups = some if len(some) <= MOST_LITERALS else None
+        new = self.computed(self._narrowed(refresh, touched, groups))
+        new = new.withColumn("_h", row_hash(self.table.schema))
+        stored = _of_groups(self.b.stored(self.session, self.table), refresh.group, touched, groups)
+        stored = stored.withColumn("_oh", row_hash(self.table.schema))
+        day = [F.col(SLICE).alias("_oslice")] if self.table.refresh.by else []
+        both = new.join(stored.select(*refresh.key, "_oh", *day), on=list(refresh.key), how="full_outer")
+        differ = self.keep(both.where(~F.col("_h").eqNullSafe(F.col("_oh"))))
+        return self._merged(refresh, differ)
+
+    def _merged(self, refresh: Keyed, differ: DataFrame) -> Prepared:
+        present = F.col("_h").isNotNull()
+        days = (
+            [F.to_json(F.collect_set(F.col(c).cast("string"))).alias(c) for c in (SLICE, "_oslice")]
+            if refresh.by
+            else []
+        )
+        [row] = differ.agg(
+            F.count("*").alias("n"),
+            F.count_if(present & F.col("_oh").isNull()).alias("came"),
+            F.count_if(~present).alias("went"),
+            hash_sum(F.col("_h")).alias("h"),
+            hash_sum(F.col("_oh")).alias("oh"),
+            F.count_distinct(row_hash(self.table.schema[k] for k in refresh.key)).alias("keys"),
+            *self.broken(present),
+            *days,
+        ).collect()
+        self.judge(row, row["n"] - row["keys"])
+        if not row["n"]:
+            return self.unchanged(), None
+        slices = sorted({*json.loads(row[SLICE]), *json.loads(row["_oslice"])}) if refresh.by else None
+        outcome = Outcome(
+            "merge",
+            True,
+            self.own.rows + row["came"] - row["went"],
+            str((int(self.own.hash) + int(row["h"] or 0) - int(row["oh"] or 0)) % HASH_RANGE),
+            slices=slices,
+        )
+        columns = [f.name for f in self.b.schema(self.table).fields]
+
+        def write(_: int) -> None:
+            target = DeltaTable.forPath(self.session, self.target()).alias("t")
+            on = " AND ".join(f"t.`{k}` = s.`{k}`" for k in refresh.key)
+            values: dict[str, str | Column] = {f"`{c}`": F.col(f"s.`{c}`") for c in columns}
+            merge = target.merge(differ.alias("s"), on).whenMatchedDelete("s._h IS NULL")
+            merge.whenMatchedUpdate(set=values).whenNotMatchedInsert("s._h IS NOT NULL", values=values).execute()
+
+        return outcome, write
+
+    def _touched_groups(self, refresh: Keyed) -> DataFrame:
+        """The groups that any input's changes concern."""
+        group = list(refresh.group)
+        found = []
+        row_wise = isinstance(refresh, (Latest, History))
+        via = dict(refresh.via)
+        frames = {i: self._feed(i) for i, commits in self.feeds.items() if commits}
+        if row_wise:
+            own = self.table.inputs
+            functions = [(self.table.function, own), *((m.function, m.inputs) for m in self.table.mappings)]
+            for function, inputs in functions:
+                for i in inputs:
+                    if i in frames and function is not None:
+                        found.append(function(frames[i]).select(group))
+        else:
+            by_name = {i.name: i for i in self.table.all_inputs}
+            for i, feed in frames.items():
+                if i.name in via:
+                    column, through = via[i.name]
+                    middle = by_name[through]
+                    rows = self.b.accepted(
+                        self.b.stored(self.session, middle, self.body["inputs"][middle.id]), middle, self.table
+                    )
+                    found.append(rows.join(feed.select(column).distinct(), on=column, how="left_semi").select(group))
+                else:
+                    found.append(feed.select(group))
+        none = empty(self.session, StructType([self.table.schema[g] for g in group]))
+        return reduce(DataFrame.unionByName, found, none).dropna(subset=group)
+
+    def _feed(self, table: Table) -> DataFrame:
+        """The rows of an input that came or went since it was consumed, netted."""
+        commits = self.feeds[table]
+        first, last = self.own.consumed.get(table.id, -1) + 1, self.body["inputs"][table.id]
+        feed = (
+            self.session.read.format("delta")
+            .option("readChangeFeed", "true")
+            .option("startingVersion", max(first, 0))
+            .option("endingVersion", last)
+            .load(str(self.b.path(table)))
+        )
+        names = [c.name for c in table.columns]
+        sign = F.when(F.col("_change_type").isin("insert", "update_postimage"), 1).otherwise(-1)
+        rows = self.b.accepted(feed.withColumn("_sign", sign), table, self.table)
+        if all(c["kind"] == "append" for c in commits):
+            return rows.select(names)
+        rows = rows.withColumn("_h", row_hash(table.schema))
+        net = rows.groupBy("_h").agg(F.sum("_sign").alias("n"), F.min_by(F.struct(*names), "_h").alias("r"))
+        return net.where("n <> 0").select("r.*")
+
+    def _narrowed(self, refresh: Keyed, touched: DataFrame, groups: Sequence[Any] | None) -> list[DataFrame]:
+        """The inputs with only the rows that the touched groups need."""
+        group, via = list(refresh.group), dict(refresh.via)
+        if isinstance(refresh, (Latest, History)):
+            return self._row_wise(refresh, touched, groups)
+        by_name = {i.name: f for i, f in zip(self.table.all_inputs, self.inputs(), strict=True)}
+        direct = {n: _of_groups(f, group, touched, groups) for n, f in by_name.items() if n not in via}
+        for name, (column, through) in via.items():
+            ids = direct[through].select(column).distinct()
+            direct[name] = by_name[name].join(F.broadcast(ids), on=column, how="left_semi")
+        return [direct[i.name] for i in self.table.all_inputs]
+
+    def _row_wise(self, refresh: Keyed, touched: DataFrame, groups: Sequence[Any] | None) -> list[DataFrame]:
+        """Inputs of row-wise functions are narrowed through them: a row stays if what it becomes is touched."""
+        function = self.table.function
+        assert function is not None
+        frames = self.inputs()
+        narrowed = []
+        for i, rows in zip(self.table.all_inputs, frames, strict=True):
+            mapped = next((m.function for m in self.table.mappings if i in m.inputs), function)
+            if all(g in rows.columns for g in refresh.group) and mapped is function:
+                narrowed.append(_of_groups(rows, list(refresh.group), touched, groups))
+            else:
+                narrowed.append(rows)
+        return narrowed
+
+
+def _of_groups(rows: DataFrame, group: Sequence[str], touched: DataFrame, few: Sequence[Any] | None) -> DataFrame:
+    """The rows of the touched groups; few of them are named in the plan, many joined."""
+    if few is None:
+        return rows.join(touched, on=list(group), how="left_semi")
+    first = group[0]
+    rows = rows.where(F.col(f"`{first}`").isin(sorted({g[0] for g in few})))
+    return rows if len(group) == 1 else rows.join(F.broadcast(touched), on=list(group), how="left_semi")

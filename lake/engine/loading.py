@@ -1,0 +1,43 @@
+"""Bronze follows the raw zone: new files are appended, replaced and withdrawn ones leave in the same commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lake.core.transforms import HASH_RANGE
+from lake.engine import records
+from lake.engine.intake import base_of, loaded
+from lake.engine.work import Outcome, Prepared, Work
+
+
+class Loading(Work):
+    """The refresh of a source's bronze table."""
+
+    def prepare(self) -> Prepared:
+        landing = self.landing
+        assert landing is not None
+        held = loaded(self.b.journal.proven(self.table.id, self.own))
+        removed = [p for p in [*landing.remove, *(f.path for f in landing.add)] if p in held]
+        self.body |= {"add": [f.as_record() for f in landing.add], "remove": removed, "observed": landing.observed()}
+        rest = [r for p, r in held.items() if p not in set(removed)] + self.body["add"]
+        rows = sum(r["lines"] - r["header"] - r["blank"] for r in rest)
+        total = sum(int(r["sha"][:16], 16) for r in rest if r["lines"] > r["header"] + r["blank"]) % HASH_RANGE
+        files = [f for f in landing.add if f.print.records]
+        gone = any(held[p]["lines"] > held[p]["header"] + held[p]["blank"] for p in removed)
+        kind = "replace" if gone else "append"
+        outcome = Outcome(kind, bool(files) or gone, rows, str(total), more={"removed": removed})
+
+        def write(sequence: int) -> None:
+            frame = records.bronze(self.session, self.table, files, base_of(self.table, self.b.conf)[0], sequence)
+            writer = frame.coalesce(self.files_for(sum(f.print.records for f in files))).write.format("delta")
+            if gone:
+                touched = sorted({*removed, *(f.path for f in files)})
+                writer.mode("overwrite").option("replaceWhere", f"_file IN ({_texts(touched)})").save(self.target())
+            else:
+                writer.mode("append").option("mergeSchema", "true").save(self.target())
+
+        return outcome, write if outcome.changed else None
+
+
+def _texts(values: Sequence[str]) -> str:
+    return ", ".join("'" + v.replace("\\", "\\\\").replace("'", "\\'") + "'" for v in values)

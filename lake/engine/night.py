@@ -1,0 +1,258 @@
+"""A run: take the lease, settle what was left open, ingest, build, audit, release."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from typing import Any
+
+from lake.core.errors import GateRefused
+from lake.core.graph import below
+from lake.core.model import Model
+from lake.core.table import Table
+from lake.engine import artefact, audit, crash, lease, plan, release, training
+from lake.engine.build import Builder
+from lake.engine.conf import Conf
+from lake.engine.control import Journal, State
+from lake.engine.door import said_safely
+from lake.engine.intake import Landing
+from lake.engine.prospect import Prospect, check_disk, has_news, prospect
+from lake.engine.session import for_work, session
+from lake.engine.work import Scorer
+
+log = logging.getLogger("lake")
+
+
+@dataclass
+class Result:
+    """How a run ended."""
+
+    release: release.Release | None = None
+    written: list[str] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    findings: list[audit.Finding] = field(default_factory=list)
+
+    @property
+    def exit_code(self) -> int:
+        if self.findings:
+            return GateRefused.exit_code
+        if self.failed:
+            return 5 if self.release else 1
+        return 0
+
+
+def run(
+    conf: Conf,
+    tables: Sequence[Table],
+    *,
+    purpose: str = "nightly",
+    day: date | None = None,
+    since: date | None = None,
+    chosen: Iterable[Table] | None = None,
+    publish: bool = True,
+    strict: bool = False,
+    models: Sequence[Model] = (),
+    train: bool = True,
+) -> Result:
+    """Run what there is to do under the lease, and release it if it passes its audit.
+
+    since, day      only what was delivered between them counts
+    chosen          only these tables are refreshed
+    models          are trained if due (and `train`), and score on the candidate
+    """
+    check_disk(conf)
+    with lease.held(conf.root, purpose):
+        journal = Journal(conf.root)
+        started = time.monotonic()
+        ahead = prospect(conf, journal, tables, day=day, since=since, chosen=chosen)
+        if ahead.idle:
+            return Result(release.newest(journal))
+        name = f"{purpose}-{ahead.as_of}-{(journal.rows[-1].seq if journal.rows else 0) + 1}"
+        planned = [s.table.id for s in ahead.steps]
+        journal.append(name, ("run", "", {"as_of": ahead.as_of, "planned": planned, "purpose": purpose}))
+        observed = [
+            ("intake", landing.source.id, landing.observed())
+            for landing in ahead.landings
+            if has_news(landing, journal)
+        ]
+        if observed:
+            journal.append(name, *observed)
+        builder = Builder(session(conf), conf, journal, name, ahead.as_of, tables)
+        if ahead.unsettled:
+            for line in builder.recover():
+                log.info("recovered: %s", line)
+            ahead = prospect(conf, journal, tables, day=day, since=since, chosen=chosen)
+        result = Result()
+        _build_all(ahead, builder, tables, result, conf)
+        versions = _learn(builder, journal, models, ahead, result, conf, train=train)
+        if publish:
+            _release(conf, journal, builder, tables, ahead, result, versions, name, time.monotonic() - started, strict)
+        body = {"seconds": round(time.monotonic() - started, 1), "written": result.written, "failed": result.failed}
+        journal.append(name, ("ended", "", body | {"exit": result.exit_code}))
+        journal.compact()
+        return result
+
+
+def _build_all(ahead: Prospect, builder: Builder, tables: Sequence[Table], result: Result, conf: Conf) -> None:
+    """Refresh tables side by side, each when its inputs are ready; a failed one holds back only what is below it."""
+    todo = {s.table for s in ahead.steps if not plan.is_score(s.table)}
+    landings = {landing.source: landing for landing in ahead.landings}
+    total, done = len(todo), 0
+    running: dict[Future[str], Table] = {}
+    with ThreadPoolExecutor(conf.spark.threads, thread_name_prefix="refresh") as pool:
+        while todo or running:
+            ready = [
+                t for t in tables if t in todo and not any(i in todo or i in running.values() for i in t.all_inputs)
+            ]
+            for table in ready:
+                todo.discard(table)
+                running[pool.submit(_one, builder, table, landings.get(table), ahead.as_of)] = table
+            finished, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in finished:
+                table = running.pop(future)
+                done += 1
+                try:
+                    said = future.result()
+                except Exception as e:
+                    lost = below([table], tables)
+                    why = said_safely(e)
+                    log.debug("%s", table.id, exc_info=e)
+                    log.error("%s FAILED: %s", table.id, why)
+                    result.failed[table.id] = why
+                    for other in lost - {table}:
+                        result.failed.setdefault(other.id, f"below {table.id}")
+                        if other in todo:
+                            todo.discard(other)
+                            done += 1
+                    continue
+                if said:
+                    result.written.append(table.id)
+                    log.info("[%d/%d] %s", done, total, said)
+
+
+def _one(builder: Builder, table: Table, landing: Landing | None, as_of: date) -> str:
+    threading.current_thread().name = table.id
+    if table.is_source:
+        if landing is None or not landing.changed:
+            return ""
+    elif not plan.reason(table, builder.states, as_of):
+        return ""
+    started = time.monotonic()
+    outcome = builder.refresh(table, landing)
+    state = builder.states[table.id]
+    rejected = f", {state.rejected:,} rejected" if state.rejected else ""
+    what = outcome.kind if outcome.changed else "unchanged"
+    return f"{table.id} v{state.version} {what}: {state.rows:,} rows{rejected}, {time.monotonic() - started:.1f} s"
+
+
+def _learn(
+    builder: Builder,
+    journal: Journal,
+    models: Sequence[Model],
+    ahead: Prospect,
+    result: Result,
+    conf: Conf,
+    *,
+    train: bool,
+) -> dict[str, str]:
+    """Train what is due and score on the tables just built; a failure leaves the last version and its scores."""
+    last = release.newest(journal)
+    chosen = {s.table for s in ahead.steps}
+    versions: dict[str, str] = {}
+    for model in models:
+        features, scores = builder.states.get(model.features.id, State()), model.scores
+        if features.version < 0 or model.features.id in result.failed or scores not in chosen:
+            continue
+        try:
+            version = _version(builder, model, features, last, ahead.as_of, conf, train=train)
+            if version is None:
+                continue
+            versions[model.id] = version
+            scored = builder.states.get(scores.id, State())
+            if plan.reason(scores, builder.states, ahead.as_of) or (
+                scored.task and scored.task.body.get("model") != version
+            ):
+                scorer = Scorer(version, partial(training.score, model, version, as_of=ahead.as_of, root=conf.root))
+                builder.refresh(scores, scorer=scorer)
+                result.written.append(scores.id)
+                log.info(
+                    "%s v%d: %d rows", scores.id, builder.states[scores.id].version, builder.states[scores.id].rows
+                )
+        except Exception as e:
+            log.debug("%s", model.id, exc_info=e)
+            log.error("%s FAILED: %s", model.id, said_safely(e))
+            result.failed[scores.id] = said_safely(e)
+    return versions
+
+
+def _version(
+    builder: Builder,
+    model: Model,
+    features: State,
+    last: release.Release | None,
+    as_of: date,
+    conf: Conf,
+    *,
+    train: bool,
+) -> str | None:
+    """The version to score with: a new one if training is due, else the released one."""
+    settings = conf.train.model_dump()
+    known = last.models.get(model.id) if last else None
+    card = artefact.card(artefact.folder(conf.root, model.id, known)) if known else None
+    why = training.due(model, card, content=features.hash, rows=features.rows, as_of=as_of, conf=settings)
+    if not train or why is None:
+        return known
+    log.info("training %s: %s", model.id, why)
+    rows = builder.stored(for_work(builder.spark, 0), model.features, features.version)
+    return training.train(model, rows, content=features.hash, root=conf.root, conf=settings).id
+
+
+def _release(
+    conf: Conf, journal: Journal, builder: Builder, tables: Sequence[Table], ahead: Prospect, result: Result,
+    models: dict[str, str], name: str, seconds: float, strict: bool,
+) -> None:  # fmt: skip
+    last = release.newest(journal)
+    complete = {s: r.body.get("through") for r in journal.of("intake") for s in [r.subject]}
+    held = _held_back(result, builder, tables, ahead.as_of)
+    body = release.candidate(tables, builder.states, held, last, complete, conf, ahead.as_of)
+    result.findings = audit.findings(tables, builder.states, journal, conf, last, set(held))
+    crash.point("audited")
+    if result.findings or (strict and held):
+        for finding in result.findings:
+            log.error("%s: %s: %s", finding.law, finding.subject, finding.said)
+        return
+    body |= {
+        "models": (last.models if last else {}) | models,
+        "sources": audit.accounts(tables, builder.states, journal),
+    }
+    body["seconds"] = round(seconds, 1)
+    unchanged = last is not None and all(
+        body.get(k) == last.body.get(k) for k in ("tables", "stale", "as_of", "models", "sources")
+    )
+    result.release = last if unchanged else release.publish(journal, name, body)
+
+
+def _held_back(result: Result, builder: Builder, tables: Sequence[Table], as_of: date) -> dict[str, str]:
+    """Tables that may not move in this release: failed, not brought up to their inputs, or below such a one."""
+    held = dict(result.failed)
+    for table in tables:
+        why = "" if table.is_source else plan.reason(table, builder.states, as_of)
+        if why and table.id not in held:
+            held[table.id] = f"not refreshed: {why}"
+        for above in table.all_inputs:
+            if above.id in held:
+                held.setdefault(table.id, f"below {above.id}")
+    return held
+
+
+def written_unplanned(journal: Journal) -> list[dict[str, Any]]:
+    """Tables that a run wrote though its plan did not name them: each one is a bug."""
+    plans = {r.run: set(r.body["planned"]) for r in journal.of("run")}
+    written = [r for r in journal.of("task") if r.run in plans]
+    return [{"run": r.run, "table": r.subject} for r in written if r.subject not in plans[r.run]]

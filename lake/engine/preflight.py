@@ -1,0 +1,71 @@
+"""What happens before a JVM starts: check everything, say what will be done, and end here if that is nothing."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lake.core.graph import select
+from lake.core.table import Table
+from lake.engine import door, lease, prospect
+from lake.engine.conf import Conf, load
+from lake.engine.control import Journal
+from lake.engine.door import NOTHING_TO_DO, Options
+from lake.engine.session import properties
+
+
+def ready(options: Options, tables: Sequence[Table]) -> int:
+    """Check configuration, selection, disk and lease; NOTHING_TO_DO if the job has nothing to do, else 0."""
+    conf = load(options.env)
+    chosen = select(options.select, tables)
+    prospect.check_disk(conf)
+    lease.check_free(conf.root)
+    if options.job == "nightly":
+        make_demo(conf)
+    if options.job in ("nightly", "ingest", "build"):
+        journal = Journal(conf.root)
+        ahead = prospect.prospect(conf, journal, tables, day=options.until, since=options.since, chosen=chosen)
+        for landing in ahead.landings:
+            for name, why in {**landing.rejected, **landing.deferred}.items():
+                print(f"! {landing.source.id}: {name}: {why}", file=sys.stderr)
+        for source, newest in ahead.waiting.items():
+            print(f"! {source} is waited for: nothing complete for {newest} yet", file=sys.stderr)
+        if ahead.idle:
+            print(f"Nothing new for {ahead.as_of}; nothing to do.", file=sys.stderr)
+            return NOTHING_TO_DO
+        will = [s for s in ahead.steps if s.will]
+        may = len(ahead.steps) - len(will)
+        print(f"{options.job} for {ahead.as_of}: {len(will)} tables will be written, {may} may be.", file=sys.stderr)
+    write_properties(conf)
+    return 0
+
+
+def make_demo(conf: Conf) -> None:
+    """Simulate a small company if this environment asks for it and its raw zone is empty."""
+    if not conf.lake.demo or (conf.raw.is_dir() and any(conf.raw.iterdir())):
+        return
+    from lake.simulate import simulate
+
+    print(f"{conf.raw} is empty: making a demo company there, 60 days of a maker of robotic hands.", file=sys.stderr)
+    simulate(conf.raw.parent)
+
+
+def write_properties(conf: Conf) -> None:
+    """Leave the Spark properties where spark-submit.sh wants them."""
+    place = os.environ.get("ROBOLAKE_PROPERTIES")
+    if place:
+        lines = [f"{k} {v}" for k, v in properties(conf).items()]
+        Path(place).write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def main() -> int:
+    from lake.catalog import TABLES
+
+    job, *argv = sys.argv[1:]
+    return door.run(job, lambda options: ready(options, TABLES), argv)
+
+
+if __name__ == "__main__":
+    door.leave(main())

@@ -1,0 +1,85 @@
+"""What there is to do, found out without a JVM: the raw zone against the journal."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from lake.core.errors import WrongUse
+from lake.core.table import Table
+from lake.engine import intake, plan, release
+from lake.engine.conf import Conf
+from lake.engine.control import Journal, State
+from lake.engine.fingerprint import Cache
+from lake.engine.intake import Landing
+from lake.engine.plan import Step
+
+
+@dataclass
+class Prospect:
+    """What is there to do: the day, what landed, what is waited for, and every table that may be written."""
+
+    as_of: date
+    landings: list[Landing]
+    steps: list[Step]
+    unsettled: int = 0
+    observed: bool = False
+    waiting: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def idle(self) -> bool:
+        return not self.steps and not self.unsettled and not self.observed
+
+
+def prospect(
+    conf: Conf,
+    journal: Journal,
+    tables: Sequence[Table],
+    *,
+    day: date | None = None,
+    since: date | None = None,
+    chosen: Iterable[Table] | None = None,
+) -> Prospect:
+    """Look at the raw zone and the journal and say what a run would do. Needs no JVM and writes only its cache."""
+    states = journal.states()
+    chosen = set(tables if chosen is None else chosen)
+    sources = [t for t in tables if t.is_source]
+    as_of = day or intake.newest_day(sources, conf, date.today())
+    if as_of is None:
+        last = release.newest(journal)
+        as_of = date.fromisoformat(last.body["as_of"]) if last else date.today()
+    cache = Cache.at(conf.root)
+    landings = []
+    for source in sources:
+        if source not in chosen or not intake.is_active(source, conf):
+            continue
+        typed = next((t for t in tables if t.is_typed and source in t.inputs), None)
+        held = intake.loaded(journal.proven(source.id, states.get(source.id, State())))
+        landings.append(intake.look(source, typed, held, conf, cache, since=since, until=as_of))
+    cache.save()
+    steps = plan.steps(tables, states, landings, as_of, chosen)
+    news = any(has_news(landing, journal) for landing in landings)
+    waiting = {} if day else intake.waited_for(sources, conf, as_of, date.today())
+    return Prospect(as_of, landings, steps, len(journal.open_tasks()), news, waiting)
+
+
+def has_news(landing: Landing, journal: Journal) -> bool:
+    """Whether the source shows something that the journal has not written down yet."""
+    last = next((r.body for r in reversed(journal.rows) if r.kind == "intake" and r.subject == landing.source.id), None)
+    seen = landing.observed()
+    return any(seen.values()) if last is None else last != seen
+
+
+def check_disk(conf: Conf) -> None:
+    """Raise WrongUse if the lake's disk has less free space than a night may need; nothing has been written then."""
+    place = conf.root
+    while not place.exists():
+        place = place.parent
+    free = shutil.disk_usage(place).free // 2**20
+    if free < conf.disk.free_mb:
+        raise WrongUse(
+            f"{place} has {free} MB free; a night needs {conf.disk.free_mb} MB (disk.free_mb).",
+            hint="make room, or run `lake doctor` to see what takes it; nothing was written.",
+        )

@@ -1,0 +1,339 @@
+"""From delivered files to bronze rows, and from bronze rows to typed records with the reasons of those rejected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from pyspark.sql import Column as SparkColumn
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    BinaryType,
+    BooleanType,
+    DataType,
+    DateType,
+    DoubleType,
+    FloatType,
+    LongType,
+    MapType,
+    NumericType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from lake.core.refresh import Append
+from lake.core.table import SLICE, Column, Delivery, Table
+from lake.core.transforms import row_hash
+from lake.engine.fingerprint import ANY_LINE_END, BOM, header_names
+from lake.engine.intake import File
+from lake.engine.session import empty
+
+BRONZE = StructType(
+    [
+        StructField("_file", StringType()),
+        StructField("_batch", LongType()),
+        StructField("_dt", DateType()),
+    ]
+)
+TEXT = StructType(
+    [
+        StructField("line", StringType()),
+        StructField("_bytes", BinaryType()),
+        StructField("_header", StringType()),
+        *BRONZE.fields,
+    ]
+)
+ERRORS = "array<struct<rule:string,column:string,value:string>>"
+ENGINE = ["_ok", "_errors", "_raw", "_key", "_file", "_batch", "_dt", SLICE]
+"""The engine's own columns of a typed table, behind the promised ones."""
+LOSERS = ("duplicate", "conflict")
+_CORRUPT = "_corrupt"
+_BLANK = " \t\n\r\x0b\x0c"
+_LONGEST = 2**31 - 1
+
+
+def bronze_schema(source: Table) -> StructType:
+    return BRONZE if source.delivery and source.delivery.format == "parquet" else TEXT
+
+
+def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Path, batch: int) -> DataFrame:
+    """The records of `files` as delivered, with where they came from; header and blank lines are left out."""
+    assert source.delivery is not None
+    if not files:
+        return empty(session, bronze_schema(source))
+    paths = [str(base / f.path).replace("\\", "\\\\") for f in files]
+    paths = [_unglobbed(p) for p in paths]
+    if source.delivery.format == "parquet":
+        read = _parquet(session, paths, base / files[0].path)
+        return _placed(read, [F.col(f"`{c}`") for c in read.columns if c != "_path"], files, base, batch, source)
+    end = source.delivery.line_end
+    reader = session.read if end == ANY_LINE_END else session.read.option("lineSep", end)
+    read = reader.text(paths)
+    text = _without(F.col("value"), F.startswith, F.lit(BOM), lambda line: F.substring(line, 2, _LONGEST))
+    if end == "\n":
+        text = _without(text, F.endswith, F.lit("\r"), lambda line: F.left(line, F.length(line) - 1))
+    rows = read.select(text.alias("line"), F.col("_metadata.file_path").alias("_path"))
+    by_header: dict[str, list[str]] = {}
+    for f in files:
+        by_header.setdefault(f.print.header_text, []).append(f.path)
+    header = F.lit(next(iter(by_header)))
+    if len(by_header) > 1:
+        header = F.coalesce(*[F.when(_name(base).isin(names), F.lit(h)) for h, names in by_header.items()])
+    rows = rows.withColumn("_header", header).where(
+        (F.trim("line", F.lit(_BLANK)) != "") & (F.col("line") != F.col("_header"))
+    )
+    valid = F.is_valid_utf8("line")
+    columns = [
+        F.when(valid, F.col("line")).alias("line"),
+        F.when(~valid, F.col("line").cast("binary")).alias("_bytes"),
+        F.col("_header"),
+    ]
+    return _placed(rows, columns, files, base, batch, source)
+
+
+def _without(
+    line: SparkColumn,
+    has: Callable[[SparkColumn, SparkColumn], SparkColumn],
+    part: SparkColumn,
+    cut: Callable[[SparkColumn], SparkColumn],
+) -> SparkColumn:
+    """The line without an end of it; on bytes that are no UTF-8 a regular expression would lose what they were."""
+    return F.when(has(line, part), cut(line)).otherwise(line)
+
+
+def _parquet(session: SparkSession, paths: Sequence[str], first: Path) -> DataFrame:
+    """The rows of parquet files, typed as their `first`; nanoseconds, unknown to Spark, become microseconds."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    session.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
+    session.conf.set("spark.sql.parquet.inferTimestampNTZ.enabled", "false")
+    read = session.read.parquet(*paths).select("*", F.col("_metadata.file_path").alias("_path"))
+    nanos = [f.name for f in pq.read_schema(first) if pa.types.is_timestamp(f.type) and f.type.unit == "ns"]
+    return read.withColumns({name: F.timestamp_micros(F.expr(f"`{name}` div 1000")) for name in nanos})
+
+
+def _placed(
+    read: DataFrame, columns: Sequence[SparkColumn], files: Sequence[File], base: Path, batch: int, source: Table
+) -> DataFrame:
+    assert source.delivery is not None
+    rows = read if "_path" in read.columns else read.select("*", F.col("_metadata.file_path").alias("_path"))
+    day = F.lit(source.delivery.delivered)
+    if any("dt=" in f.path for f in files):
+        day = F.coalesce(F.nullif(F.regexp_extract(_name(base), r"(?:^|/)dt=([0-9-]+)/", 1), F.lit("")), day)
+    return rows.select(
+        *columns, _name(base).alias("_file"), F.lit(batch).cast("long").alias("_batch"), day.cast("date").alias("_dt")
+    )
+
+
+def _name(base: Path) -> SparkColumn:
+    """The file's path below `base`, from the URL that Spark gives."""
+    decoded = F.url_decode(F.replace(F.col("_path"), F.lit("+"), F.lit("%2B")))
+    plain = F.regexp_replace(decoded, "^file:/+", "/")
+    return F.substring(plain, len(str(base.absolute())) + 2, _LONGEST)
+
+
+def _unglobbed(path: str) -> str:
+    return "".join(f"\\{c}" if c in "{}[]*?" else c for c in path)
+
+
+def typed_schema(table: Table) -> StructType:
+    engine = [
+        StructField("_ok", BooleanType()),
+        StructField("_errors", DataType.fromDDL(ERRORS)),
+        StructField("_raw", StringType()),
+        StructField("_key", LongType()),
+        *BRONZE.fields,
+        StructField(SLICE, DateType()),
+    ]
+    return StructType([*table.schema.fields, *engine])
+
+
+def typed(table: Table, rows: DataFrame, headers: Sequence[str]) -> DataFrame:
+    """Every bronze row as one row of the typed table: its promised columns, `_ok`, and the reasons if it is rejected.
+
+    headers     the distinct header lines of the csv files that the rows come from
+    """
+    delivery = table.inputs[0].delivery
+    assert delivery is not None
+    assert table.function is not None
+    delivered = [c for c in table.columns if c.parse != "_dt"]
+    read = _READERS[delivery.format](delivered, rows, delivery, headers)
+    values = read.select(
+        *[_value(c, delivery).alias(c.name) for c in table.columns],
+        *[F.col(f"_t_{c.name}") for c in delivered],
+        *["_broken", "_raw", "_file", "_batch", "_dt"],
+    )
+    made = table.function(values)
+    at = F.expr(table.refresh.by or "_dt").cast("date")
+    reasons = [
+        *_reasons(table, delivered),
+        _Reason("future", None, at > F.date_add("_dt", 1), at),
+    ]
+    breaks = F.lit(False)
+    for reason in reasons:
+        breaks = breaks | F.coalesce(reason.bad, F.lit(False))
+    keys = list(table.refresh.key) if isinstance(table.refresh, Append) else []
+    plausible = at.between(F.lit("1970-01-02").cast("date"), F.date_add("_dt", 1))
+    return made.withColumn("_ok", ~breaks).select(
+        *[F.col(f"`{c.name}`") for c in table.columns],
+        "_ok",
+        F.when(F.col("_ok"), F.array().cast(ERRORS))
+        .otherwise(F.array_compact(F.array(*[r.said() for r in reasons])))
+        .alias("_errors"),
+        F.when(~F.col("_ok"), F.col("_raw")).alias("_raw"),
+        (row_hash(table.schema[k] for k in keys) if keys else F.lit(None).cast("long")).alias("_key"),
+        *BRONZE.names,
+        F.when(plausible, at).otherwise(F.col("_dt")).alias(SLICE),
+    )
+
+
+@dataclass(frozen=True)
+class _Reason:
+    """A rule that a record broke: `bad` says whether, `value` what stood there."""
+
+    rule: str
+    column: str | None
+    bad: SparkColumn
+    value: SparkColumn
+
+    def said(self) -> SparkColumn:
+        fields = (F.lit(self.rule), F.lit(self.column).cast("string"), self.value.cast("string"))
+        return F.when(
+            self.bad, F.struct(*[f.alias(n) for f, n in zip(fields, ("rule", "column", "value"), strict=True)])
+        )
+
+
+def _reasons(table: Table, delivered: Sequence[Column]) -> list[_Reason]:
+    whole = ~F.col("_broken")
+    found = [_Reason("record", None, F.col("_broken"), F.lit(None))]
+    for c in delivered:
+        value, text = F.col(f"`{c.name}`"), F.col(f"_t_{c.name}")
+        found.append(_Reason("type", c.name, whole & value.isNull() & text.isNotNull(), text))
+    for c in table.columns:
+        value = F.col(f"`{c.name}`")
+        text = F.col(f"_t_{c.name}") if c in delivered else F.lit(None)
+        if c.key or not c.null:
+            absent = value.isNull() & text.isNull()
+            if isinstance(c.stored, StringType):
+                absent = absent | (F.trim(value) == "")
+            found.append(_Reason("key" if c.key else "null", c.name, whole & absent, value))
+        if c.check:
+            found.append(_Reason("check", c.name, whole & ~F.expr(c.check), value))
+        if isinstance(c.stored, (DoubleType, FloatType)):
+            found.append(_Reason("not_finite", c.name, F.isnan(value) | (F.abs(value) == float("inf")), value))
+    return found
+
+
+def _value(c: Column, delivery: Delivery) -> SparkColumn:
+    """The column's value, from the frame where what was read as text still is text."""
+    if c.parse is not None:
+        return F.expr(c.parse)
+    value = F.col(f"`{c.name}`")
+    return _cast(value, c, delivery) if _by_text(c, delivery) else value
+
+
+def _by_text(c: Column, delivery: Delivery) -> bool:
+    """Whether the column is read as text first and cast after: parquet, a parse, absent texts, a decimal comma."""
+    comma = delivery.decimal != "." and isinstance(c.stored, NumericType)
+    return delivery.format == "parquet" or c.parse is not None or bool(c.absent) or comma
+
+
+def _cast(text: SparkColumn, c: Column, delivery: Delivery) -> SparkColumn:
+    if isinstance(c.stored, StringType):
+        return text
+    if isinstance(c.stored, MapType):
+        return F.lit(None).cast(c.stored)
+    if delivery.decimal != "." and isinstance(c.stored, NumericType):
+        text = F.translate(text, delivery.decimal, ".")
+    return F.trim(text).try_cast(c.stored)
+
+
+def _present(c: Column, text: SparkColumn) -> SparkColumn:
+    return F.when(~F.trim(text).isin(*c.absent), text) if c.absent else text
+
+
+def _read_text(
+    delivered: Sequence[Column], delivery: Delivery, once: DataFrame, first: str, second: str, broken: SparkColumn
+) -> DataFrame:
+    """Each column as read, and as text `_t_…` where it was read as text or did not fit its type."""
+    columns = []
+    for c in delivered:
+        typed, again = F.col(f"{first}.`{c.delivered}`"), F.col(f"{second}.`{c.delivered}`")
+        if _by_text(c, delivery):
+            text = _present(c, F.coalesce(typed, again))
+            columns += [text.alias(c.name), text.alias(f"_t_{c.name}")]
+        else:
+            columns += [F.coalesce(typed, _cast(again, c, delivery)).alias(c.name), again.alias(f"_t_{c.name}")]
+    raw = F.coalesce("line", F.base64("_bytes")).alias("_raw")
+    return once.select(*columns, (broken | F.col("_bytes").isNotNull()).alias("_broken"), raw, *BRONZE.names)
+
+
+def _shape(delivered: Sequence[Column], delivery: Delivery, *, as_text: bool) -> StructType:
+    text = StringType()
+    kinds = {c.delivered: text if as_text or _by_text(c, delivery) else c.stored for c in delivered}
+    return StructType([StructField(n, k) for n, k in kinds.items()]).add(_CORRUPT, text)
+
+
+def _read_jsonl(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]) -> DataFrame:
+    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "allowNonNumericNumbers": "false"}
+    parse = partial(F.from_json, "line", options=options)
+    closed = F.rtrim(F.col("line")).endswith("}")
+    once = rows.withColumn("_first", parse(schema=_shape(delivered, delivery, as_text=False)))
+    fits = F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull() & closed
+    again = F.when(~fits, parse(schema=_shape(delivered, delivery, as_text=True)))
+    once = once.withColumn("_second", again)
+    broken = ~fits & (F.col("_second").isNull() | F.col(f"_second.{_CORRUPT}").isNotNull() | ~closed)
+    return _read_text(delivered, delivery, once, "_first", "_second", broken)
+
+
+def _read_csv(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]) -> DataFrame:
+    once = _by_header(rows, "_first", _shape(delivered, delivery, as_text=False), delivery, headers, F.lit(True))
+    quotes = F.length("line") - F.length(F.replace(F.col("line"), F.lit('"'), F.lit("")))
+    closed = quotes % 2 == 0  # the parser takes a quote that nothing closes
+    fits = F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull() & closed
+    once = _by_header(once, "_second", _shape(delivered, delivery, as_text=True), delivery, headers, ~fits)
+    broken = ~fits & (F.col("_second").isNull() | F.col(f"_second.{_CORRUPT}").isNotNull() | ~closed)
+    return _read_text(delivered, delivery, once, "_first", "_second", broken)
+
+
+def _by_header(
+    rows: DataFrame, name: str, shape: StructType, delivery: Delivery, headers: Sequence[str], where: SparkColumn
+) -> DataFrame:
+    """`rows` with the line parsed by the names of its own header, so that reordered and unknown columns do no harm."""
+    known = {f.name: f.dataType.simpleString() for f in shape.fields}
+    options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "quote": '"', "escape": '"'}
+    options |= {"sep": delivery.delimiter, "maxCharsPerColumn": "-1"}
+    parsed = []
+    for n, header in enumerate(headers):
+        names = header_names(header, delivery.delimiter)
+        slots = [f"`{h}` {known[h]}" if h in known else f"`_unknown_{i}` string" for i, h in enumerate(names)]
+        line = F.from_csv("line", ", ".join([*slots, f"`{_CORRUPT}` string"]), options)
+        rows = rows.withColumn(f"{name}_{n}", F.when((F.col("_header") == header) & where, line))
+        found = [
+            F.col(f"{name}_{n}.`{f}`") if f in names else F.lit(None).cast(known[f]) for f in known if f != _CORRUPT
+        ]
+        found.append(F.col(f"{name}_{n}.{_CORRUPT}"))
+        fields = [value.alias(f) for value, f in zip(found, known, strict=True)]
+        parsed.append(F.when(F.col(f"{name}_{n}").isNotNull(), F.struct(*fields)))
+    return rows.withColumn(name, F.coalesce(*parsed) if parsed else F.lit(None).cast(shape))
+
+
+def _read_parquet(
+    delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]
+) -> DataFrame:
+    columns = []
+    for c in delivered:
+        there = c.delivered in rows.columns
+        text = _present(c, F.col(f"`{c.delivered}`").cast("string") if there else F.lit(None).cast("string"))
+        columns += [text.alias(c.name), text.alias(f"_t_{c.name}")]
+    everything = [F.col(f"`{c}`") for c in rows.columns if c not in BRONZE.names]
+    raw = F.to_json(F.struct(*everything)).alias("_raw")
+    return rows.select(*columns, F.lit(False).alias("_broken"), raw, *BRONZE.names)
+
+
+_READERS = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}

@@ -1,0 +1,105 @@
+"""Rejected records, with where each one stands in its file."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Sequence
+from typing import Any
+
+from lake.core.table import Table
+from lake.engine import store
+from lake.engine.conf import Conf
+from lake.engine.control import Journal
+from lake.engine.fingerprint import split
+from lake.engine.intake import base_of
+
+
+def listed(
+    conf: Conf, journal: Journal, chosen: Sequence[Table], tables: Sequence[Table], *, rule: str | None = None
+) -> list[dict[str, Any]]:
+    """Every rejected record of the chosen typed tables, and every rejected file of the chosen sources; newest last.
+
+    `line` is the number of the line in the file (None where the file is gone, or the record lost to an equal one).
+    """
+    found: list[dict[str, Any]] = []
+    for table in chosen:
+        path = conf.root / table.path
+        if table.is_source:
+            found += _files(journal, table, rule)
+        elif store.version(path) >= 0:
+            read = store.rows(path, columns=["_errors", "_raw", "_file", "_dt", "_batch"], where=[("_ok", "=", False)])
+            runs = {r.seq: r.run for r in journal.of("task") if r.subject == table.inputs[0].id}
+            records = [
+                r
+                for r in read.to_pylist()
+                if r["_errors"] and (rule is None or any(e["rule"] == rule for e in r["_errors"]))
+            ]
+            lines = _line_numbers(conf, table.inputs[0], records)
+            for record in sorted(records, key=lambda r: (r["_dt"], r["_file"], r["_raw"] or "")):
+                error = next(e for e in record["_errors"] if rule is None or e["rule"] == rule)
+                found.append(
+                    {"table": table.id, "source": table.inputs[0].id, "rule": error["rule"], "column": error["column"]}
+                    | {
+                        "value": error["value"],
+                        "errors": record["_errors"],
+                        "raw": record["_raw"],
+                        "file": record["_file"],
+                    }
+                    | {"line": lines.get((record["_file"], record["_raw"])), "first_seen": str(record["_dt"])}
+                    | {"run": runs.get(record["_batch"]), "status": "rejected"}
+                )
+    return found
+
+
+def _files(journal: Journal, source: Table, rule: str | None) -> list[dict[str, Any]]:
+    seen = [r for r in journal.of("intake") if r.subject == source.id]
+    if not seen:
+        return []
+    found = []
+    for name, why in seen[-1].body.get("rejected", {}).items():
+        kind = why.split(":", 1)[0]
+        if rule is None or rule == kind:
+            found.append(
+                {
+                    "table": source.id,
+                    "source": source.id,
+                    "rule": kind,
+                    "column": None,
+                    "value": why,
+                    "errors": [],
+                    "raw": None,
+                }
+                | {
+                    "file": name,
+                    "line": None,
+                    "first_seen": str(seen[-1].at.date()),
+                    "run": seen[-1].run,
+                    "status": "file rejected",
+                }
+            )
+    return found
+
+
+def _line_numbers(conf: Conf, source: Table, records: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
+    """(file, record) → its line number, by reading the files that hold rejected records once more."""
+    assert source.delivery is not None
+    if source.delivery.format == "parquet":
+        return {}
+    base, _ = base_of(source, conf)
+    wanted: dict[str, set[str]] = {}
+    for r in records:
+        if r["_raw"]:
+            wanted.setdefault(r["_file"], set()).add(r["_raw"])
+    found: dict[tuple[str, str], int] = {}
+    for name, raws in wanted.items():
+        try:
+            opened: Any = gzip.open if name.endswith(".gz") else open
+            with opened(base / name, "rb") as file:
+                lines = split(file.read(), source.delivery.line_end)
+        except OSError:
+            continue
+        for number, line in enumerate(lines, 1):
+            text = line.decode("utf-8", "replace").rstrip("\r")
+            if text in raws:
+                found.setdefault((name, text), number)
+    return found

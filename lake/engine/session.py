@@ -1,0 +1,91 @@
+"""The Spark session: what must be fixed before the JVM starts, and one fresh session for each commit."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from lake.engine import jars
+from lake.engine.conf import HOME, Conf
+from lake.engine.store import APP
+
+INTERPRETED_ROWS = 200_000
+INTERPRETED = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+}
+_STACK = "-Xss4m -XX:+UseParallelGC -XX:-DontCompileHugeMethods -Dderby.system.home=/tmp"
+
+
+def properties(conf: Conf) -> dict[str, str]:
+    """Every Spark property of this environment; driver memory and JVM flags cannot be set once the JVM runs."""
+    log4j = HOME / "conf" / "log4j2.properties"
+    fixed = {
+        "spark.master": conf.spark.master,
+        "spark.app.name": f"robolake {conf.env}",
+        "spark.driver.memory": conf.spark.driver_memory,
+        "spark.driver.extraJavaOptions": f"{_STACK} -Dlog4j2.configurationFile={log4j}",
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.jars": ",".join(map(str, jars.verified())),
+        "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+        "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.ansi.enabled": "true",
+        "spark.sql.shuffle.partitions": str(conf.spark.shuffle_partitions),
+        "spark.default.parallelism": str(conf.spark.shuffle_partitions),
+        "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
+        "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
+        "spark.sql.optimizer.enableCsvExpressionOptimization": "false",
+        "spark.sql.warehouse.dir": str(conf.root / "_control" / "warehouse"),
+        "spark.databricks.delta.snapshotPartitions": "2",
+        "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
+        "spark.databricks.delta.schema.autoMerge.enabled": "false",
+        "spark.scheduler.mode": "FAIR",
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.python.worker.reuse": "true",
+        "spark.pyspark.python": sys.executable,
+    }
+    return fixed | conf.spark.properties
+
+
+def session(conf: Conf) -> SparkSession:
+    """The session of this process; submitted jobs find their properties already set."""
+    builder = SparkSession.builder
+    for key, value in properties(conf).items():
+        builder = builder.config(key, value)
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    found: SparkSession = builder.getOrCreate()
+    found.sparkContext.setLogLevel("ERROR")
+    return found
+
+
+def for_work(spark: SparkSession, rows: int) -> SparkSession:
+    """A session of its own for one refresh; small work is interpreted, because compiling its plans would cost more."""
+    own = spark.newSession()
+    own.conf.set("spark.databricks.delta.merge.materializeSource", "none")  # every source is cached and pinned
+    if rows <= INTERPRETED_ROWS:
+        for key, value in INTERPRETED.items():
+            own.conf.set(key, value)
+    return own
+
+
+def empty(spark: SparkSession, schema: StructType) -> DataFrame:
+    """No rows of this form. (`createDataFrame([])` would start a Python worker to find none.)"""
+    return spark.range(0).select(*[F.lit(None).cast(f.dataType).alias(f.name) for f in schema.fields])
+
+
+def for_commit(spark: SparkSession, sequence: int, said: dict[str, Any]) -> None:
+    """Make the next Delta commit of this session carry `sequence` and what it says about itself."""
+    spark.conf.set("spark.databricks.delta.write.txnAppId", APP)
+    spark.conf.set("spark.databricks.delta.write.txnVersion", str(sequence))
+    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(said))

@@ -1,0 +1,271 @@
+"""What every strategy shares: pinned inputs, sums of rows, the promise, and writing only what differs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from lake.core.errors import PromiseBroken
+from lake.core.refresh import Slices
+from lake.core.table import SLICE, Table
+from lake.core.transforms import HASH_RANGE, hash_sum, row_hash
+from lake.engine.control import State
+from lake.engine.plan import commits_since, takes_as_of
+
+if TYPE_CHECKING:
+    from lake.engine.build import Builder
+    from lake.engine.intake import Landing
+
+MOST_SLICES = 800
+"""More differing slices than this are written as the whole table."""
+ROWS_A_FILE = 250_000
+
+
+@dataclass
+class Outcome:
+    """What a commit did. `slices`: the days whose rows differ (None: unknown, so children start over)."""
+
+    kind: str
+    changed: bool
+    rows: int = 0
+    hash: str = "0"
+    rejected: int = 0
+    slices: list[str] | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+
+    def said(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind, "changed": self.changed, "rows": self.rows, "hash": self.hash,
+            "rejected": self.rejected, "slices": self.slices, **self.more,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A model version, and what it says of its features."""
+
+    version: str
+    score: Callable[[DataFrame], DataFrame]
+
+
+@dataclass(frozen=True)
+class Sum:
+    """Rows and order-free hashes of a part of a table: `hash` of the promise, `all` of everything worth a rewrite."""
+
+    rows: int = 0
+    hash: int = 0
+    rejected: int = 0
+    all: int = 0
+
+
+Summary = dict[date | None, Sum]
+
+
+Prepared = tuple[Outcome, Callable[[int], None] | None]
+"""What a commit will have done, and how to make it (given its sequence number); None if there is nothing to write."""
+
+
+class Work:
+    """The computation behind one refresh: its inputs pinned, its frames cached until the commit is made.
+
+    body        what the task says of itself in the journal; a strategy adds what its next run will need
+    feeds       per input, its commits since this table last consumed it
+    start_over  whether nothing stored may be built upon
+    """
+
+    def __init__(
+        self,
+        builder: Builder,
+        table: Table,
+        session: SparkSession,
+        body: dict[str, Any],
+        *,
+        landing: Landing | None = None,
+        scorer: Scorer | None = None,
+    ) -> None:
+        self.b, self.table, self.session, self.body, self.landing = builder, table, session, body, landing
+        self.scorer = scorer
+        self.own = builder.state(table)
+        self.cached: list[DataFrame] = []
+        self.redefined = self.own.definition is not None and self.own.definition != body["definition"]
+        self.first = self.own.definition is None
+        self.feeds = {i: commits_since(builder.state(i), self.own.consumed.get(i.id, -1)) for i in table.all_inputs}
+        moved = any(c.get("redefined") for commits in self.feeds.values() for c in commits)
+        self.start_over = self.first or self.redefined or moved
+
+    def prepare(self) -> Prepared:
+        """Compute what differs. Here: the whole table; other strategies know better."""
+        if self.scorer:
+            [features] = self.inputs()
+            return self.replace(self.cast(self.table.promised(self.scorer.score(features))), scope=None)
+        return self.replace(self.computed(self.inputs()), scope=None)
+
+    def release(self) -> None:
+        for frame in self.cached:
+            frame.unpersist()
+
+    def keep(self, frame: DataFrame) -> DataFrame:
+        self.cached.append(frame.persist())
+        return frame
+
+    def target(self) -> str:
+        return str(self.b.path(self.table))
+
+    def files_for(self, rows: int) -> int:
+        return min(self.b.conf.spark.shuffle_partitions, 1 + rows // ROWS_A_FILE)
+
+    def inputs(self, narrowed: Callable[[Table, DataFrame], DataFrame] | None = None) -> list[DataFrame]:
+        """What the table's functions get: pinned, good rows, masked, narrowed, promised columns only."""
+        frames = []
+        for i in self.table.all_inputs:
+            rows = self.b.accepted(self.b.stored(self.session, i, self.body["inputs"][i.id]), i, self.table)
+            rows = narrowed(i, rows) if narrowed else rows
+            frames.append(rows.select([c.name for c in i.columns]))
+        return frames
+
+    def computed(self, frames: Sequence[DataFrame], **more: object) -> DataFrame:
+        if takes_as_of(self.table):
+            more["as_of"] = self.b.as_of
+        return self._sliced(self.cast(self.table(*frames, **more)))
+
+    def cast(self, made: DataFrame) -> DataFrame:
+        return made.select([F.col(f"`{c.name}`").cast(c.stored).alias(c.name) for c in self.table.columns])
+
+    def _sliced(self, made: DataFrame) -> DataFrame:
+        refresh = self.table.refresh
+        if not refresh.by:
+            return made
+        at = F.expr(refresh.by).cast("date")
+        at = F.trunc(at, "month") if isinstance(refresh, Slices) and refresh.unit == "month" else at
+        never = F.lit("1970-01-01").cast("date")
+        return made.withColumn(SLICE, F.coalesce(at, never))
+
+    def unchanged(self) -> Outcome:
+        return Outcome("none", False, self.own.rows, self.own.hash, self.own.rejected, [])
+
+    def replace(self, new: DataFrame, *, scope: Sequence[date] | date | None) -> Prepared:
+        """Write what of `new` differs from what is stored in `scope`: some slices, all from one on, or (None) all."""
+        if new not in self.cached:
+            self.keep(new)
+        computed = self.summary(new)
+        if self.first or self.redefined:
+            stored: Summary = {}
+        else:
+            there = self.b.stored(self.session, self.table)
+            if isinstance(scope, date):
+                there = there.where(F.col(SLICE) >= scope)
+            elif scope is not None:
+                there = there.where(F.col(SLICE).isin(list(scope)))
+            stored = self.summary(there, judge=False)
+        slices = {*computed, *stored}
+        differ = {d for d in slices if computed.get(d, Sum()) != stored.get(d, Sum())}
+        promise = [d for d in differ if _promised(computed.get(d)) != _promised(stored.get(d))]
+        now, was = total_of(computed.values()), total_of(stored.values())
+        base = State() if self.first or self.redefined or scope is None else self.own
+        outcome = Outcome(
+            "replace",
+            bool(differ) or self.redefined,
+            base.rows + now.rows - (was.rows if scope is not None else 0),
+            str((int(base.hash) + now.hash - (was.hash if scope is not None else 0)) % HASH_RANGE),
+            base.rejected + now.rejected - (was.rejected if scope is not None else 0),
+            as_days(promise) if self.table.refresh.by and not self.redefined else None,
+        )
+        if not outcome.changed:
+            return outcome, None
+        some = sorted(d for d in differ if d is not None)
+        whole = self.first or self.redefined or not some or (scope is None and len(some) > MOST_SLICES)
+        files = self.files_for(now.rows)
+        if self.redefined:
+            outcome.more["redefined"] = True
+
+        def write(_: int) -> None:
+            part = new if whole else new.where(F.col(SLICE).isin(some))
+            writer = part.coalesce(files).write.format("delta").mode("overwrite")
+            if whole:
+                writer = writer.partitionBy("_ok") if self.table.is_typed else writer
+                writer.option("overwriteSchema", "true").save(self.target())
+            else:
+                days = ", ".join(f"DATE'{d}'" for d in some)
+                writer.option("replaceWhere", f"{SLICE} IN ({days})").save(self.target())
+
+        return outcome, write
+
+    def summary(self, rows: DataFrame, *, judge: bool = True) -> Summary:
+        """Per slice: rows, hashes and rejects; in the same pass, whether computed rows keep the promise (`judge`)."""
+        table, schema = self.table, self.b.schema(self.table)
+        typed = table.is_typed
+        ok = F.col("_ok") if typed else F.lit(True)
+        hashed = row_hash(table.schema)
+        everything = row_hash([*table.schema, *(schema[c] for c in ("_ok", "_file", "_raw"))]) if typed else hashed
+        keys = table.keys
+        unique = (
+            F.count_distinct(row_hash(table.schema[k] for k in keys)) if keys and not typed and judge else F.count("*")
+        )
+        day = F.col(SLICE) if table.refresh.by else F.lit(None).cast("date")
+        found = (
+            rows.groupBy(day.alias("day"))
+            .agg(
+                F.count("*").alias("all_rows"),
+                F.count_if(ok).alias("rows"),
+                hash_sum(F.when(ok, hashed)).alias("hash"),
+                hash_sum(everything).alias("all"),
+                unique.alias("keys"),
+                *(self.broken(F.lit(True)) if judge and not typed else []),
+            )
+            .collect()
+        )
+        if judge and not typed:
+            for row in found:
+                self.judge(row, row["all_rows"] - row["keys"])
+        return {
+            r["day"]: Sum(
+                r["rows"], int(r["hash"] or 0) % HASH_RANGE, r["all_rows"] - r["rows"], int(r["all"] or 0) % HASH_RANGE
+            )
+            for r in found
+        }
+
+    def broken(self, present: Any) -> list[Any]:
+        counts = []
+        for c in self.table.columns:
+            if c.key or not c.null:
+                counts.append(F.count_if(present & F.col(f"`{c.name}`").isNull()).alias(f"_null:{c.name}"))
+            if c.check:
+                bad = ~F.coalesce(F.expr(c.check), F.lit(True))
+                counts.append(F.count_if(present & bad).alias(f"_check:{c.name}"))
+        return counts
+
+    def judge(self, row: Any, doubled: int) -> None:
+        broken = {k: v for k, v in row.asDict().items() if k.startswith(("_null:", "_check:")) and v}
+        for key, n in broken.items():
+            rule, name = key[1:].split(":", 1)
+            said = "is null" if rule == "null" else f"breaks {self.table.column(name).check}"
+            raise PromiseBroken(
+                f"{self.table.id}: {name} {said} in {n} rows.", hint=f"mend {self.table.place}, or what it reads."
+            )
+        if doubled > 0:
+            keys = ", ".join(self.table.keys)
+            raise PromiseBroken(
+                f"{self.table.id}: {doubled} rows share their key ({keys}).", hint=f"mend {self.table.place}."
+            )
+
+
+def _promised(part: Sum | None) -> tuple[int, int]:
+    return (part.rows, part.hash) if part else (0, 0)
+
+
+def total_of(parts: Iterable[Sum]) -> Sum:
+    """The sum of sums."""
+    rows = hashed = rejected = 0
+    for p in parts:
+        rows, hashed, rejected = rows + p.rows, (hashed + p.hash) % HASH_RANGE, rejected + p.rejected
+    return Sum(rows, hashed, rejected)
+
+
+def as_days(days: Sequence[date | None]) -> list[str] | None:
+    """Slices as text for the commit; too many of them are as good as all."""
+    return sorted(d.isoformat() for d in days if d is not None) if len(days) <= MOST_SLICES else None

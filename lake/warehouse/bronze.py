@@ -1,0 +1,53 @@
+"""What the warehouse department's systems deliver, as delivered."""
+
+from lake.core.table import source
+
+items = source(
+    "items",
+    __name__,
+    "One line per item that can lie on a shelf, in a daily extract of all of them.",
+    format="csv",
+    path="warehouse/items/dt=*/*",
+    marker="_done",
+    expected_by="02:00",
+)
+movements = source(
+    "movements",
+    __name__,
+    "One line per stock movement.",
+    format="jsonl",
+    path="warehouse/movements/dt=*/*",
+    marker="_done",
+    expected_by="02:00",
+    personal=True,
+)
+counts = source(
+    "counts",
+    __name__,
+    "One line per physical count of an item.",
+    format="jsonl",
+    path="warehouse/counts/dt=*/*",
+    marker="_done",
+    expected_by="04:00",
+    required=False,
+)
+customers = source(
+    "customers",
+    __name__,
+    "One line per customer, in a daily extract of all of them.",
+    format="csv",
+    path="warehouse/customers/dt=*/*",
+    marker="_done",
+    expected_by="02:00",
+    required=False,
+    personal=True,
+)
+sales_lines = source(
+    "sales_lines",
+    __name__,
+    "One line per revision of a sales line.",
+    format="csv",
+    path="warehouse/sales_lines/dt=*/*",
+    marker="_done",
+    expected_by="02:00",
+)

@@ -1,0 +1,102 @@
+"""One Spark session for all tests, and frames written as short texts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DateType,
+    DecimalType,
+    MapType,
+    StructField,
+    StructType,
+    TimestampType,
+)
+
+from lake.core.table import Table
+from lake.engine import conf, session
+from tests.tiny_company import Company, played
+
+Frame = Callable[..., DataFrame]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # PySpark leaves the sockets of collected results to the garbage collector.
+    config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
+
+
+@pytest.fixture(scope="session")
+def spark() -> Iterator[SparkSession]:
+    """A local session with Delta, as a night has it."""
+    found = session.session(conf.load("test"))
+    # Three rows are sooner computed than compiled for.
+    found.conf.set("spark.sql.codegen.wholeStage", "false")
+    found.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    found.conf.set("spark.sql.adaptive.enabled", "false")
+    yield found
+    found.stop()
+
+
+@pytest.fixture
+def given(spark: SparkSession) -> Frame:
+    """given(table, "item_id quantity", ("P-1", 2)): a frame with all columns of `table`; those not named are null."""
+
+    def frame(table: Table, names: str, *rows: Sequence[Any]) -> DataFrame:
+        named = names.split()
+        places = {c.name: named.index(c.name) for c in table.columns if c.name in named}
+        assert len(places) == len(named), f"{table.id} has no {sorted(set(named) - set(places))}"
+        values = [
+            tuple(_value(row[places[c.name]], c.stored) if c.name in places else None for c in table.columns)
+            for row in map(_row, rows)
+        ]
+        return spark.createDataFrame(values, table.schema)
+
+    return frame
+
+
+@pytest.fixture
+def expected(spark: SparkSession) -> Frame:
+    """expected(table, "item_id quantity", ("P-1", 2)): a frame with the named columns of `table`, in this order."""
+
+    def frame(table: Table, names: str, *rows: Sequence[Any]) -> DataFrame:
+        columns = [table.column(name) for name in names.split()]
+        values = [tuple(_value(v, c.stored) for v, c in zip(_row(row), columns, strict=True)) for row in rows]
+        return spark.createDataFrame(values, StructType([StructField(c.name, c.stored) for c in columns]))
+
+    return frame
+
+
+def _row(row: Any) -> Sequence[Any]:
+    return row if isinstance(row, tuple) else (row,)
+
+
+def _value(value: Any, kind: DataType) -> Any:
+    """A plain Python value, or a text, as Spark takes it for a column of this type."""
+    if value is None:
+        return None
+    if isinstance(kind, DecimalType):
+        return Decimal(str(value))
+    if isinstance(kind, DateType) and not isinstance(value, date):
+        return date.fromisoformat(value)
+    if isinstance(kind, TimestampType) and not isinstance(value, datetime):
+        return datetime.fromisoformat(value).replace(tzinfo=UTC)
+    if isinstance(kind, ArrayType):
+        return [_value(v, kind.elementType) for v in value]
+    if isinstance(kind, MapType):
+        return {k: _value(v, kind.valueType) for k, v in value.items()}
+    if isinstance(kind, StructType):
+        return tuple(_value(v, f.dataType) for v, f in zip(value, kind.fields, strict=True))
+    return value
+
+
+@pytest.fixture(scope="session")
+def company(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Company:
+    """A tiny company after five nights. Tests read it and leave it as it is."""
+    return played(tmp_path_factory.mktemp("company"))

@@ -1,0 +1,192 @@
+"""A small lake with one table per refresh strategy, and a raw zone that tests can shuffle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, DateType, DecimalType, IntegerType, LongType, StringType, TimestampType
+from pyspark.sql.window import Window
+
+from lake.core.refresh import FORWARD, append, full, history, keyed, latest, slices
+from lake.core.table import Column, source, table
+
+HERE = "lake.five.silver"
+
+deliveries = source(
+    "deliveries", HERE, "Movements of things, as delivered.", format="jsonl", path="five/deliveries/dt=*/*"
+)
+things = source("things", HERE, "Daily extract of things.", format="csv", path="five/things/dt=*/*", required=False)
+
+known = Column("known_on", DateType(), null=False, parse="_dt")
+
+
+@table(
+    inputs=[deliveries],
+    refresh=append(["id"], by="to_date(at)", newest=["revision"]),
+    columns=[
+        Column("id", StringType(), key=True),
+        Column("revision", IntegerType(), null=False),
+        Column("thing", StringType(), null=False),
+        Column("at", TimestampType(), null=False),
+        Column("quantity", resolution="0.01", null=False, check="quantity BETWEEN -1000 AND 1000"),
+        known,
+    ],
+)
+def movements(records: DataFrame) -> DataFrame:
+    """One row per movement, as delivered."""
+    return records
+
+
+@table(
+    inputs=[things],
+    refresh=append(["thing", "known_on"], by="known_on"),
+    columns=[Column("thing", StringType(), key=True), Column("colour", StringType(), null=False), known],
+)
+def thing_files(records: DataFrame) -> DataFrame:
+    """One row per thing and extract."""
+    return records
+
+
+@table(
+    inputs=[movements],
+    refresh=latest(["thing"], newest="at", by="to_date(at)"),
+    columns=[
+        Column("thing", StringType(), key=True),
+        Column("at", TimestampType(), null=False),
+        Column("quantity", DecimalType(18, 2)),
+    ],
+)
+def last_seen(moved: DataFrame) -> DataFrame:
+    """One row per thing: its last movement."""
+    return moved.select("thing", "at", "quantity")
+
+
+@table(
+    inputs=[thing_files],
+    refresh=history(["thing"], at="known_on"),
+    columns=[
+        Column("thing", StringType(), key=True),
+        Column("colour", StringType()),
+        Column("valid_from", DateType(), key=True),
+        Column("valid_to", DateType()),
+        Column("is_current", BooleanType(), null=False),
+    ],
+)
+def colours(extracts: DataFrame) -> DataFrame:
+    """One row per version of a thing."""
+    return extracts.select("thing", "colour", "known_on")
+
+
+@table(
+    inputs=[movements, colours, last_seen],
+    refresh=keyed(["thing"]),
+    columns=[
+        Column("thing", StringType(), key=True),
+        Column("moves", LongType(), null=False),
+        Column("net", DecimalType(18, 2)),
+        Column("colour", StringType()),
+        Column("last_at", TimestampType()),
+    ],
+)
+def facts(moved: DataFrame, versions: DataFrame, seen: DataFrame) -> DataFrame:
+    """One row per thing that ever moved."""
+    sums = moved.groupBy("thing").agg(F.count("*").alias("moves"), F.sum("quantity").alias("net"))
+    now = versions.where("is_current").select("thing", "colour")
+    return (
+        sums.join(now, on="thing", how="left")
+        .join(seen.select("thing", F.col("at").alias("last_at")), on="thing", how="left")
+        .select("thing", "moves", F.col("net").cast("decimal(18,2)").alias("net"), "colour", "last_at")
+    )
+
+
+@table(
+    inputs=[movements],
+    refresh=slices("day", by="on"),
+    columns=[
+        Column("thing", StringType(), key=True),
+        Column("on", DateType(), key=True),
+        Column("net", DecimalType(18, 2), null=False),
+    ],
+)
+def daily(moved: DataFrame) -> DataFrame:
+    """One row per thing and day with a movement."""
+    net = F.sum("quantity").cast("decimal(18,2)").alias("net")
+    return moved.groupBy("thing", F.to_date("at").alias("on")).agg(net)
+
+
+@table(
+    inputs=[daily],
+    refresh=slices("day", by="on", reach=2),
+    columns=[
+        Column("thing", StringType(), key=True),
+        Column("on", DateType(), key=True),
+        Column("three_days", DecimalType(18, 2), null=False),
+    ],
+)
+def rolling(days: DataFrame) -> DataFrame:
+    """One row per thing and day that has a movement in it or up to two days before."""
+    spread = days.select("thing", F.explode(F.sequence("on", F.date_add("on", 2))).alias("on"), "net")
+    return spread.groupBy("thing", "on").agg(F.sum("net").cast("decimal(18,2)").alias("three_days"))
+
+
+@table(
+    inputs=[daily],
+    refresh=slices("month", by="month", reach=FORWARD),
+    columns=[
+        Column("thing", StringType(), key=True),
+        Column("month", DateType(), key=True),
+        Column("opening", DecimalType(18, 2), null=False),
+        Column("closing", DecimalType(18, 2), null=False),
+    ],
+)
+def balance(days: DataFrame, *, previous: DataFrame, last: object) -> DataFrame:
+    """One row per thing and month, from its first movement to the last month of all."""
+    changes = days.groupBy("thing", F.trunc("on", "month").alias("month")).agg(F.sum("net").alias("net"))
+    opened = previous.select("thing", F.add_months("month", 1).alias("month"), F.col("closing").alias("carried"))
+    starts = changes.select("thing", "month").unionByName(opened.select("thing", "month"))
+    horizon = F.trunc(F.lit(last).cast("date"), "month")
+    span = starts.groupBy("thing").agg(F.min("month").alias("first")).where(F.col("first") <= horizon)
+    grid = span.select("thing", F.explode(F.sequence("first", horizon, F.expr("interval 1 month"))).alias("month"))
+    rows = grid.join(changes, on=["thing", "month"], how="left").join(opened, on=["thing", "month"], how="left")
+    until = Window.partitionBy("thing").orderBy("month").rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    closing = F.sum(F.coalesce("net", F.lit(0)) + F.coalesce("carried", F.lit(0))).over(until)
+    made = rows.withColumn("closing", closing.cast("decimal(18,2)"))
+    opening = (F.col("closing") - F.coalesce("net", F.lit(0))).cast("decimal(18,2)")
+    return made.select("thing", "month", opening.alias("opening"), "closing")
+
+
+@table(
+    inputs=[facts],
+    refresh=full(),
+    columns=[Column("colour", StringType(), key=True), Column("things", LongType(), null=False)],
+)
+def overview(rows: DataFrame) -> DataFrame:
+    """One row per colour."""
+    return rows.groupBy(F.coalesce("colour", F.lit("none")).alias("colour")).agg(F.count("*").alias("things"))
+
+
+TABLES = [deliveries, things, movements, thing_files, last_seen, colours, facts, daily, rolling, balance, overview]
+
+
+def land(raw: Path, day: str, name: str, records: Sequence[dict[str, object] | str]) -> Path:
+    """Write a file of movements, as records or as raw lines."""
+    path = raw / "five" / "deliveries" / f"dt={day}" / f"{name}.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in records), encoding="utf-8")
+    return path
+
+
+def land_things(raw: Path, day: str, colours_of: dict[str, str], *, name: str = "things") -> Path:
+    path = raw / "five" / "things" / f"dt={day}" / f"{name}.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["thing,colour", *(f"{t},{c}" for t, c in colours_of.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def move(id: str, thing: str, at: str, quantity: float, revision: int = 1) -> dict[str, object]:
+    return {"id": id, "revision": revision, "thing": thing, "at": f"{at}T08:00:00Z", "quantity": quantity}

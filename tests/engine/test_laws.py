@@ -1,0 +1,152 @@
+"""The laws on random and on chosen schedules: incremental equals from scratch, nothing vanishes, releases are whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+from lake.engine import audit, night, store
+from lake.engine.release import newest, rollback
+from tests.engine.conftest import TABLES, Died, FiveTables, table
+from tests.engine.five_tables import land, land_things, move
+from tests.engine.schedules import nights
+
+SEEDS = int(os.environ.get("LAKE_SCHEDULES", "25"))
+Scratch = Callable[[FiveTables], FiveTables]
+
+
+def check_laws(lake: FiveTables, scratch: FiveTables, story: list[str]) -> None:
+    assert lake.told() == lake.held(), f"the journal is wrong about what is stored, after {story}"
+    assert lake.told() == scratch.told(), f"incremental differs from scratch, after {story}"
+    assert night.written_unplanned(lake.journal) == []
+    account = audit.accounts(TABLES, lake.journal.states(), lake.journal)["five.bronze.deliveries"]
+    home = account["header"] + account["blank"] + account["accepted"] + account["rejected"]
+    assert account["lines"] == home
+
+
+def play(lake: FiveTables, seed: int, count: int) -> list[str]:
+    story = []
+    for done in nights(lake.raw, seed, count):
+        story.append(done)
+        assert lake.night().exit_code == 0, story
+    return story
+
+
+@pytest.mark.parametrize("seed", [1])
+def test_a_random_schedule_equals_one_build(lake: FiveTables, from_scratch: Scratch, seed: int) -> None:
+    story = play(lake, seed, 3)
+    check_laws(lake, from_scratch(lake), story)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("seed", range(100, 100 + SEEDS))
+def test_many_random_schedules_equal_one_build(lake: FiveTables, from_scratch: Scratch, seed: int) -> None:
+    story = play(lake, seed, 5)
+    check_laws(lake, from_scratch(lake), story)
+
+
+def test_late_corrected_and_withdrawn_files_reach_every_table(lake: FiveTables, from_scratch: Scratch) -> None:
+    first = land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), move("2", "nut", "2026-01-05", 3)])
+    second = land(lake.raw, "2026-01-05", "b", [move("3", "bolt", "2026-01-05", 1)])
+    land_things(lake.raw, "2026-01-05", {"bolt": "red", "nut": "blue"})
+    lake.night()
+    land(lake.raw, "2026-04-06", "a", [move("4", "nut", "2026-04-06", 2)])  # months without a movement lie between
+    lake.night()
+    land(lake.raw, "2026-04-07", "late", [move("5", "bolt", "2026-01-06", 7)])
+    land(lake.raw, "2026-01-05", "b", [move("3", "bolt", "2026-01-05", 9)])  # the same name, another content
+    first.unlink()
+    assert second.exists()
+    lake.night()
+    check_laws(lake, from_scratch(lake), ["the story above"])
+    balance = lake.spark.read.format("delta").load(str(lake.conf.root / table("balance").path))
+    rows = {(r["thing"], str(r["month"])): float(r["closing"]) for r in balance.collect()}
+    assert rows == {
+        ("bolt", "2026-01-01"): 16.0, ("bolt", "2026-02-01"): 16.0, ("bolt", "2026-03-01"): 16.0,
+        ("bolt", "2026-04-01"): 16.0, ("nut", "2026-04-01"): 2.0,
+    }  # fmt: skip
+
+
+def test_a_duplicate_steps_in_for_its_withdrawn_original(lake: FiveTables, from_scratch: Scratch) -> None:
+    original = land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
+    land(lake.raw, "2026-01-06", "same", [move("1", "bolt", "2026-01-05", 5)])
+    lake.night()
+    account = audit.accounts(TABLES, lake.journal.states(), lake.journal)["five.bronze.deliveries"]
+    assert account["files"] == {"loaded": 1, "duplicate": 1, "deferred": 0, "rejected": 0}
+    original.unlink()
+    lake.night()
+    check_laws(lake, from_scratch(lake), ["original withdrawn"])
+    assert lake.told()[table("movements").id][0] == 1
+
+
+def test_a_night_with_nothing_new_writes_nothing(lake: FiveTables) -> None:
+    land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
+    lake.night()
+    before = {t.id: store.version(lake.conf.root / t.path) for t in TABLES}
+    release = newest(lake.journal)
+    again = lake.night()
+    assert again.written == []
+    assert {t.id: store.version(lake.conf.root / t.path) for t in TABLES} == before
+    assert newest(lake.journal) == release
+
+
+def test_a_late_row_rewrites_only_the_days_it_touches(lake: FiveTables) -> None:
+    land(lake.raw, "2026-01-05", "a", [move(str(n), "bolt", f"2026-01-{n:02}", n) for n in range(1, 5)])
+    lake.night()
+    land(lake.raw, "2026-01-06", "late", [move("late", "bolt", "2026-01-02", 1)])
+    lake.night()
+    daily = lake.journal.states()[table("daily").id].commits[-1]
+    rolling = lake.journal.states()[table("rolling").id].commits[-1]
+    assert daily["slices"] == ["2026-01-02"]
+    assert rolling["slices"] == ["2026-01-02", "2026-01-03", "2026-01-04"]
+
+
+def test_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: FiveTables) -> None:
+    land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
+    first = lake.night().release
+    land(lake.raw, "2026-01-06", "a", [move("2", "nut", "2026-01-06", 3)])
+    second = lake.night().release
+    assert first and second
+    assert second.tables[table("facts").id]["hash"] != first.tables[table("facts").id]["hash"]
+    back = rollback(lake.conf)
+    assert (back.number, back.tables) == (3, first.tables)
+    rows = store.rows(lake.conf.root / table("facts").path, at=back.tables[table("facts").id]["version"])
+    assert rows["thing"].to_pylist() == ["bolt"]
+
+
+PLACES = [
+    "opened",
+    "committed",
+    "before release",
+    *[pytest.param(place, marks=pytest.mark.soak) for place in ("before open", "closed", "audited", "released")],
+]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_run_that_died_anywhere_is_finished_by_the_same_command(
+    lake: FiveTables, from_scratch: Scratch, crash_at: Callable[[str | None], list[str]], place: str
+) -> None:
+    land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), "broken"])
+    land_things(lake.raw, "2026-01-05", {"bolt": "red"})
+    crash_at(place)
+    with pytest.raises(Died):
+        lake.night()
+    crash_at(None)
+    result = lake.night()
+    assert result.release is not None
+    check_laws(lake, from_scratch(lake), [f"died at {place!r}"])
+    assert lake.journal.open_tasks() == []
+
+
+def test_an_intruder_is_found_before_the_release(lake: FiveTables) -> None:
+    land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
+    lake.night()
+    path = str(lake.conf.root / table("daily").path)
+    rows = lake.spark.read.format("delta").load(path)
+    rows.write.format("delta").mode("append").save(path)
+    land(lake.raw, "2026-01-06", "a", [move("2", "nut", "2026-01-06", 3)])
+    result = lake.night()
+    assert result.exit_code == 3
+    assert any(f.law == "audit" and f.subject == table("daily").id for f in result.findings)

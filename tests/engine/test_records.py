@@ -1,0 +1,142 @@
+"""Delivered lines and what becomes of them: good records, or rejected ones with a reason."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+from pyspark.sql import DataFrame, Row, SparkSession
+
+from lake.core.table import Table
+from lake.engine import intake, records
+from lake.engine.conf import Conf
+from lake.engine.fingerprint import Cache
+from tests.engine import five_tables as five
+from tests.engine.five_tables import land, move
+
+GOOD = '{"id":"1","revision":1,"thing":"bolt","at":"2026-01-05T08:00:00Z","quantity":2.5}'
+
+
+class Typed:
+    """The typed records of one delivered file."""
+
+    def __init__(self, spark: SparkSession, tmp_path: Path) -> None:
+        self.spark = spark
+        self.conf = Conf(env="five", lake={"root": str(tmp_path / "lake"), "raw": str(tmp_path / "raw")})
+
+    def jsonl(self, *lines: str) -> list[Row]:
+        land(self.conf.raw, "2026-01-06", "a", list(lines))
+        return self._read(five.movements).orderBy("_raw", "id").collect()
+
+    def csv(self, text: bytes, *, name: str = "things") -> list[Row]:
+        path = self.conf.raw / "five" / "things" / "dt=2026-01-06" / f"{name}.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text)
+        return self._read(five.thing_files).orderBy("thing").collect()
+
+    def _read(self, table: Table) -> DataFrame:
+        [source] = table.inputs
+        landing = intake.look(
+            source, table, {}, self.conf, Cache.at(self.conf.root), since=None, until=date(2026, 2, 1)
+        )
+        assert not landing.rejected
+        base, _ = intake.base_of(source, self.conf)
+        bronze = records.bronze(self.spark, source, landing.add, base, 7)
+        return records.typed(table, bronze, sorted({f.print.header_text for f in landing.add if f.print.header_text}))
+
+
+@pytest.fixture
+def typed(spark: SparkSession, tmp_path: Path) -> Typed:
+    return Typed(spark, tmp_path)
+
+
+def reasons(row: Row) -> list[tuple[str, str | None, str | None]]:
+    return [(e["rule"], e["column"], e["value"]) for e in row["_errors"]]
+
+
+def test_a_good_record_carries_where_it_came_from(typed: Typed) -> None:
+    [row] = typed.jsonl(GOOD)
+    assert (row["_ok"], row["_errors"], row["_raw"]) == (True, [], None)
+    assert (row["_file"], row["_batch"]) == ("five/deliveries/dt=2026-01-06/a.jsonl", 7)
+    assert (row["known_on"], row["_slice"]) == (date(2026, 1, 6), date(2026, 1, 5))
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("not json", ("record", None, None)),
+        (GOOD + " and more", ("record", None, None)),
+        (GOOD[:40], ("record", None, None)),
+        (GOOD.replace("2.5", '"much"'), ("type", "quantity", "much")),
+        (GOOD.replace("2.5", "NaN"), ("record", None, None)),
+        (GOOD.replace("2.5", "5000"), ("check", "quantity", "5000.00")),
+        (GOOD.replace("2026-01-05T", "2026-02-30T"), ("type", "at", "2026-02-30T08:00:00Z")),
+        (GOOD.replace('"id":"1"', '"id":"  "'), ("key", "id", "  ")),
+        (GOOD.replace('"id":"1",', ""), ("key", "id", None)),
+        (GOOD.replace('"thing":"bolt",', ""), ("null", "thing", None)),
+        (GOOD.replace("2026-01-05", "2027-01-05"), ("future", None, "2027-01-05")),
+    ],
+)
+def test_a_bad_record_is_rejected_with_its_reason(
+    typed: Typed, line: str, reason: tuple[str, str | None, str | None]
+) -> None:
+    [row] = typed.jsonl(line)
+    assert not row["_ok"]
+    assert reason in reasons(row)
+    assert row["_raw"] == line
+
+
+def test_a_number_in_quotes_is_the_number(typed: Typed) -> None:
+    [row] = typed.jsonl(GOOD.replace("2.5", '" 2.5 "'))
+    assert (row["_ok"], float(row["quantity"])) == (True, 2.5)
+
+
+def test_one_bad_field_leaves_the_others_readable(typed: Typed) -> None:
+    [row] = typed.jsonl(GOOD.replace("2.5", '"much"'))
+    assert (row["id"], row["thing"], row["quantity"]) == ("1", "bolt", None)
+
+
+def test_a_reordered_header_and_an_unknown_column_do_no_harm(typed: Typed) -> None:
+    [row] = typed.csv(b"colour,mood,thing\nred,good,bolt\n")
+    assert (row["_ok"], row["thing"], row["colour"]) == (True, "bolt", "red")
+
+
+def test_files_with_different_headers_are_read_by_their_own(typed: Typed) -> None:
+    typed.csv(b"thing,colour\nbolt,red\n", name="one")
+    rows = typed.csv(b"colour,thing\nblue,nut\n", name="two")
+    assert [(r["thing"], r["colour"]) for r in rows] == [("bolt", "red"), ("nut", "blue")]
+
+
+def test_a_bom_and_carriage_returns_are_taken_off(typed: Typed) -> None:
+    rows = typed.csv(b"\xef\xbb\xbfthing,colour\r\nbolt,red\r\n")
+    assert [(r["thing"], r["colour"], r["_ok"]) for r in rows] == [("bolt", "red", True)]
+
+
+def test_a_quoted_delimiter_is_no_delimiter(typed: Typed) -> None:
+    [row] = typed.csv(b'thing,colour\n"bolt, long","dark ""red"""\n')
+    assert (row["thing"], row["colour"]) == ("bolt, long", 'dark "red"')
+
+
+@pytest.mark.parametrize("line", [b"bolt", b"bolt,red,3", b'bolt,"red'])
+def test_a_line_with_too_few_or_too_many_fields_is_rejected(typed: Typed, line: bytes) -> None:
+    [row] = typed.csv(b"thing,colour\n" + line + b"\n")
+    assert (row["_ok"], row["_raw"]) == (False, line.decode())
+
+
+def test_bytes_that_are_not_utf8_are_kept_and_rejected(typed: Typed) -> None:
+    [row] = typed.csv(b"thing,colour\nbolt,caf\xe9\n")
+    assert not row["_ok"]
+    assert row["_raw"]
+
+
+def test_names_with_odd_characters_are_read(typed: Typed) -> None:
+    [row] = typed.csv(b"thing,colour\nbolt,red\n", name="a b+c%20d#e=f")
+    assert row["_file"].endswith("a b+c%20d#e=f.csv")
+
+
+def test_a_move_helper_writes_what_the_table_reads(typed: Typed) -> None:
+    import json
+
+    [row] = typed.jsonl(json.dumps(move("9", "gear", "2026-01-05", 3)))
+    assert row["_ok"]

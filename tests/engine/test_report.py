@@ -1,0 +1,290 @@
+"""The report: what a page says, and that the file asks for nothing from outside."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from lake.catalog import REPORTS, TABLES
+from lake.company import reports as company_reports
+from lake.company.gold import stock_position
+from lake.core.errors import LakeError
+from lake.core.report import Advice, Facts, Night, Number, Page, Reject, dearest, plain, report
+from lake.core.table import Table
+from lake.engine import conf, control
+from lake.engine import report as rendering
+from lake.engine.release import Lake, Release
+from lake.engine.report import facts, html
+from lake.robot import reports as robot_reports
+from lake.robot.gold import accuracy_day, joint_day
+from lake.supply.gold import fct_order_line, supplier_month
+from lake.supply.models import lead_time_score
+from lake.warehouse import reports as warehouse_reports
+from lake.warehouse.silver import customer_files
+
+TODAY = date(2026, 3, 7)
+KNOWN = Facts(release=4, as_of=TODAY)
+
+
+def rows(table: Table, *given: dict[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [{c.name: row.get(c.name) for c in table.columns} for row in given], columns=[c.name for c in table.columns]
+    )
+
+
+def stock(item: str, **more: Any) -> dict[str, Any]:
+    usual = {
+        "site": "*",
+        "kind": "part",
+        "lifecycle": "active",
+        "currency": "EUR",
+        "frozen_class": "none",
+        "protection_days": 37,
+    }
+    numbers = {
+        "on_hand": 10,
+        "available": 10,
+        "on_order": 0,
+        "demand_p50": 2,
+        "demand_p90": 4,
+        "demand_90_days": 6,
+        "value": 100,
+    }
+    numbers |= {
+        "unit_cost": 10,
+        "days_of_cover": 150,
+        "frozen_quantity": 0,
+        "frozen_value": 0,
+        "carrying_cost_month": 0,
+    }
+    return usual | {k: Decimal(v) for k, v in numbers.items()} | {"item_id": item} | more
+
+
+def order_line(line: int, **more: Any) -> dict[str, Any]:
+    usual = {
+        "order_id": "PO-1",
+        "line": line,
+        "supplier_id": "S-01",
+        "part_id": "P-1",
+        "currency": "EUR",
+        "is_open": True,
+    }
+    usual |= {
+        "ordered_at": datetime(2026, 2, 1, tzinfo=UTC),
+        "promised_last": TODAY - timedelta(3),
+        "lead_time_days": None,
+    }
+    return usual | {"quantity_open": Decimal(5), "unit_price": Decimal(20)} | more
+
+
+def said(page: Page) -> str:
+    return "".join(part.text if isinstance(part, Number) else part for part in page.finding)
+
+
+def test_a_report_reads_gold_in_the_open_only():
+    with pytest.raises(LakeError, match="reads warehouse.silver.customer_files"):
+        report(title="Customers", reader="anybody", inputs=[customer_files])(lambda frame, *, facts: Page(("",)))
+
+
+def test_every_report_of_the_catalog_has_a_page_of_its_own():
+    assert len({r.name for r in REPORTS}) == len(REPORTS) == 5
+
+
+def test_a_lake_without_rows_gets_sentences_and_no_axes():
+    for page in (r(*(rows(t) for t in r.inputs), facts=KNOWN) for r in REPORTS):
+        assert said(page)
+        assert [c.title for c in page.charts if c.specs] == []
+        assert page.advice == ()
+
+
+def test_dearest_advice_comes_first_and_amounts_of_one_currency_stay_together():
+    told = [
+        Advice(text, stock_position, amount, currency)
+        for text, amount, currency in [
+            ("few", 5, "EUR"),
+            ("much", 50, "EUR"),
+            ("yen", 900, "JPY"),
+            ("unknown", None, ""),
+            ("some", 20, "EUR"),
+        ]
+    ]
+    assert [a.text for a in dearest(told, 4)] == ["much", "some", "few", "yen"]
+
+
+def test_frozen_money_is_counted_once_from_the_company_rows():
+    frozen = stock(
+        "HAND-H2", frozen_class="obsolete", lifecycle="obsolete", frozen_quantity=Decimal(43), frozen_value=Decimal(300)
+    )
+    page = warehouse_reports.stock(
+        rows(
+            stock_position,
+            frozen | {"value": Decimal(300)},
+            frozen | {"site": "osaka", "on_hand": Decimal(43)},
+            stock("P-1"),
+        ),
+        stock_position,
+    )
+    assert said(page).startswith("300 EUR of the 400 EUR on the shelves (75%) is frozen")
+    assert page.advice[0].text.startswith("Sell or scrap 43 × HAND-H2 (osaka 43)")
+    assert page.advice[0].amount == 300
+
+
+def test_what_runs_short_is_ordered_up_to_the_high_demand():
+    short = stock("P-2", available=Decimal(1), demand_p50=Decimal(8), demand_p90=Decimal(11))
+    page = warehouse_reports.stock(rows(stock_position, short), stock_position)
+    assert [(a.text.split(":")[0], a.amount) for a in page.advice] == [("Order 10 × P-2", 100)]
+
+
+def test_late_lines_are_valued_at_standard_cost_where_it_is_known():
+    page = company_reports.supply(
+        rows(fct_order_line, order_line(1), order_line(2, promised_last=TODAY + timedelta(9))),
+        rows(supplier_month),
+        rows(lead_time_score),
+        rows(stock_position, stock("P-1", unit_cost=Decimal(7))),
+        facts=KNOWN,
+    )
+    assert said(page) == "1 of 2 open order lines are past their last promise, 35 EUR in all; S-01 owes 1 of them."
+    assert page.advice[0].text == "Call S-01: 1 line late, the oldest promised for 4 Mar 2026"
+    assert page.advice[0].amount == 35
+
+
+def test_without_stock_late_lines_are_valued_at_their_price():
+    page = company_reports.supply(
+        rows(fct_order_line, order_line(1)),
+        rows(supplier_month),
+        rows(lead_time_score),
+        rows(stock_position),
+        facts=KNOWN,
+    )
+    assert page.advice[0].amount == 100
+
+
+def test_a_released_forecast_takes_the_place_of_the_suppliers_past():
+    score = {"order_id": "PO-1", "line": 1, "in_scope": True}
+    score |= {f"p{q}_on": TODAY + timedelta(q // 10) for q in (10, 50, 90)}
+    lines = rows(fct_order_line, order_line(1, promised_last=TODAY + timedelta(1)))
+    page = company_reports.supply(
+        lines, rows(supplier_month), rows(lead_time_score, score), rows(stock_position), facts=KNOWN
+    )
+    [chart] = [c for c in page.charts if c.specs]
+    assert chart.rows[0]["expected"] == "2026-03-08 to 2026-03-16"
+    assert lead_time_score in chart.reads
+
+
+def test_a_joint_is_held_against_its_own_quietest_fortnight():
+    quiet, loud = Decimal("0.002"), Decimal("0.004")
+    days = [
+        {
+            "serial": "RB-1",
+            "joint": "2",
+            "day": TODAY - timedelta(39 - n),
+            "samples": 9,
+            "tracking_error_p95_rad": error,
+        }
+        for n, error in enumerate([loud] * 10 + [quiet] * 20 + [loud] * 10)
+    ]
+    page = robot_reports.robots(rows(joint_day, *days), rows(accuracy_day), facts=KNOWN)
+    assert page.advice[0].text == "Inspect joint 2 of RB-1: tracking error 4.00 mrad, 2.00 times its quietest fortnight"
+
+
+def test_a_robot_seen_for_an_hour_is_compared_with_nothing():
+    once = {"serial": "UR3", "joint": "1", "day": TODAY, "samples": 9, "tracking_error_p95_rad": Decimal("0.002")}
+    page = robot_reports.robots(rows(joint_day, once), rows(accuracy_day), facts=KNOWN)
+    assert said(page).startswith("1 robot sent telemetry, last on 7 Mar 2026, none long enough")
+    assert [c.title for c in page.charts if c.specs] == []
+
+
+def test_nights_and_rejects_become_a_grid_and_bars():
+    source, typed = "supply.bronze.receipts", "supply.silver.receipts"
+    known = Facts(
+        4, TODAY,
+        nights=(Night(source, TODAY, "delivered", 100, 20), Night(source, TODAY - timedelta(1), "missing")),
+        rejects=(Reject(typed, "null", "order_id", 7), Reject(typed, "duplicate", "receipt_id", 9)),
+    )  # fmt: skip
+    page = company_reports.overview(facts=known)
+    grid, bars = page.charts
+    assert [(r["night"], r["state"]) for r in grid.rows] == [("2026-03-07", "some rejected"), ("2026-03-06", "missing")]
+    assert [(r["reason"], r["records"]) for r in bars.rows] == [
+        ("supply / receipts: duplicate", 9),
+        ("supply / receipts: null of order_id", 7),
+    ]
+
+
+def test_a_model_is_told_against_its_baseline():
+    figures = {"mae": 4.0, "between_p10_p90": 0.78}
+    measured = {"rows": 120, "model": figures, "baseline": figures | {"mae": 5.0}}
+    card = {"model": "supply.lead_time", "served": "model", "baseline": "median", "metrics": measured}
+    card |= {"id": "1f", "rows": 900, "through": "2026-03-01", "why": "better in 97% of the samples"}
+    card |= {"folds": [{"from": "2026-01", "until": "2026-02", **measured}]}
+    page = company_reports.models(rows(lead_time_score), facts=Facts(4, TODAY, cards=(card,)))
+    assert "misses by 4.0 days on average against 5.0 of its baseline (20% better) over 120 outcomes" in said(page)
+    assert [len(c.specs) for c in page.charts] == [1, 1]
+
+
+def test_plain_rows_hold_what_json_has():
+    frame = pd.DataFrame({"day": [TODAY], "money": [Decimal("1.50")], "none": [float("nan")], "n": [3]})
+    assert plain(frame) == [{"day": "2026-03-07", "money": 1.5, "none": None, "n": 3}]
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """A released lake of no tables: what a first night over empty sources leaves."""
+    env = tmp_path / "tiny.toml"
+    env.write_text(f'[lake]\nroot = "{tmp_path}/lake"\nraw = "{tmp_path}/raw"\n', encoding="utf-8")
+    loaded = conf.load(str(env))
+    [row] = control.Journal(loaded.root).append(
+        "nightly-1", ("release", "", {"release": 1, "tables": {}, "as_of": "2026-03-07"})
+    )
+    return Lake(loaded, Release(1, row.at, row.run, row.body), TABLES)
+
+
+def test_the_file_is_small_and_asks_for_nothing_from_outside(lake: Lake):
+    path = rendering.write(lake, REPORTS)
+    text = path.read_text(encoding="utf-8")
+    assert path == lake.conf.root / "report" / "index.html"
+    assert path.stat().st_size < 2_000_000
+    assert "default-src 'none'" in text
+    assert re.findall(r"""(?:src|href)=["']?(?!#)[^"'>\s]+["'][^>]*>""", text.partition("<script>")[0]) == []
+    assert re.findall(r"@import|url\(", text.partition("<script>")[0]) == []
+
+
+def test_rendering_twice_gives_the_same_bytes(lake: Lake):
+    first = rendering.write(lake, REPORTS).read_bytes()
+    assert rendering.write(lake, REPORTS).read_bytes() == first
+
+
+def test_names_from_raw_logs_stay_text(lake: Lake):
+    nasty = "</script><img src=x onerror=alert(1)>"
+    page = Page((nasty,), (Advice(nasty, stock_position, 1.0, nasty),), (nasty,))
+    known = facts.gathered(lake, control.Journal(lake.conf.root))
+    text = html.document(lake, known, [(REPORTS[1], page)], "passed")
+    assert "<img" not in text.partition("<script>")[0]
+    assert json.loads(html._json({"a": nasty}))["a"] == nasty
+    assert "</script" not in html._json({"a": nasty})
+
+
+def test_a_delivery_that_came_after_its_night_is_late(lake: Lake):
+    journal = control.Journal(lake.conf.root)
+
+    def night(day: str, *delivered: str) -> None:
+        records = [
+            {"path": f"supply/receipts/dt={d}/a.csv", "dt": d, "lines": 3, "header": 1, "blank": 0} for d in delivered
+        ]
+        journal.append(f"nightly-{day}", ("run", "", {"as_of": day, "planned": []}))
+        [task] = journal.append(f"nightly-{day}", ("task", "supply.bronze.receipts", {"add": records, "remove": []}))
+        journal.append(f"nightly-{day}", ("closed", "supply.bronze.receipts", {"task": task.seq, "version": 1}))
+
+    night("2026-03-04", "2026-03-03", "2026-03-04")
+    night("2026-03-06", "2026-03-06")
+    night("2026-03-07", "2026-03-05")
+    [released] = journal.append("nightly-2026-03-07", ("release", "", lake.release.body))
+    after = Lake(lake.conf, Release(2, released.at, released.run, released.body), TABLES)
+    found = {n.day.day: n.state for n in facts.nights(after, journal, date(2026, 3, 7), {})}
+    assert found == {3: "delivered", 4: "delivered", 5: "late", 6: "delivered", 7: "missing"}

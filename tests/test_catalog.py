@@ -1,0 +1,66 @@
+"""The catalog, and what it refuses."""
+
+import subprocess
+import sys
+
+import pytest
+from pyspark.sql.types import StringType
+
+from lake import catalog
+from lake.core.errors import LakeError
+from lake.core.refresh import append, full
+from lake.core.table import Column, Table, source
+
+
+def test_importing_the_catalog_starts_no_jvm():
+    code = "import lake.catalog; from pyspark import SparkContext; assert SparkContext._gateway is None"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_every_table_says_what_a_row_is_by_its_key():
+    assert [t.id for t in catalog.TABLES if not (t.is_source or t.is_typed or t.keys)] == []
+
+
+def test_gold_is_open():
+    assert [t.id for t in catalog.TABLES if t.layer == "gold" and t.restricted] == []
+
+
+def test_a_department_may_not_read_another():
+    sold = _made("warehouse", _source("warehouse"))
+    with pytest.raises(LakeError, match="of another department"):
+        catalog.check([sold, *sold.inputs, _made("supply", sold, name="spend")])
+
+
+def test_a_personal_column_needs_a_personal_source():
+    typed = _made("supply", _source("supply"), columns=[Column("email", StringType(), pii="person")])
+    with pytest.raises(LakeError, match="delivers personal columns"):
+        catalog.check([typed, *typed.inputs])
+
+
+def test_an_open_table_may_not_pass_on_personal_columns():
+    typed = _made("supply", _source("supply", personal=True), columns=[Column("email", StringType(), pii="person")])
+    copied = _made("supply", typed, name="copied", columns=list(typed.columns))
+    with pytest.raises(LakeError, match="hold pseudonyms"):
+        catalog.check([copied, typed, *typed.inputs])
+
+
+def test_two_tables_may_not_share_a_name():
+    raw = _source("supply")
+    with pytest.raises(LakeError, match="share the id"):
+        catalog.check([raw, _made("supply", raw), _made("supply", raw)])
+
+
+def _source(domain, *, personal=False):
+    return source("things", f"lake.{domain}.bronze", "One line per thing.", personal=personal, format="csv", path="x/*")
+
+
+def _made(domain, read, *, name="things", columns=()):
+    return Table(
+        domain=domain,
+        layer="silver",
+        name=name,
+        doc="One row per thing.",
+        columns=tuple(columns) or (Column("thing", StringType(), key=True),),
+        inputs=(read,),
+        refresh=append(by="_dt") if read.is_source else full(),
+    )

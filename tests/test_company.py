@@ -1,0 +1,120 @@
+"""The whole flow on a tiny company: five nights, their release, and what may not be found in it."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from lake.catalog import TABLES
+from lake.engine import audit, night, store
+from tests.tiny_company import TOUCHED, Company, built_at_once
+
+pytestmark = pytest.mark.timeout(900)
+
+
+def test_every_night_is_released(company: Company) -> None:
+    assert [r.exit_code for r in company.results] == [0] * 5
+    assert [r.failed for r in company.results] == [{}] * 5
+    assert [r.release.number for r in company.results if r.release] == [1, 2, 3, 4, 5]
+
+
+def test_every_table_that_a_night_wrote_stood_in_its_plan(company: Company) -> None:
+    assert night.written_unplanned(company.journal) == []
+
+
+def test_five_nights_equal_one_build(company: Company) -> None:
+    scratch = built_at_once(company)
+    assert scratch.results[0].exit_code == 0
+    assert company.contents() == scratch.contents()
+
+
+def test_every_line_has_one_home(company: Company) -> None:
+    accounts = audit.accounts(TABLES, company.journal.states(), company.journal)
+    for source, a in accounts.items():
+        assert a["lines"] == a["header"] + a["blank"] + a["accepted"] + a["rejected"], source
+    assert sum(a["lines"] for a in accounts.values()) > 4000
+
+
+def test_what_was_planted_as_dirt_is_what_is_rejected(company: Company) -> None:
+    planted = [json.loads(line) for line in (company.truth / "planted.jsonl").read_text().splitlines()]
+    expected: Counter[str] = Counter()
+    for p in planted:
+        if p["expect"] in ("rejected", "duplicate", "conflict"):
+            domain, name = p["source"].split(".")
+            expected[f"{domain}.bronze.{name}"] += p["records"]
+    accounts = audit.accounts(TABLES, company.journal.states(), company.journal)
+    found = {s: a["rejected"] for s, a in accounts.items() if a["rejected"] and s not in TOUCHED}
+    assert found == {s: n for s, n in expected.items() if s not in TOUCHED}
+
+
+def test_the_stock_of_every_day_is_the_true_one(company: Company) -> None:
+    keys = ["item_id", "site", "day"]
+    truth = pd.read_parquet(company.truth / "stock_day.parquet")
+    truth["day"] = pd.to_datetime(truth["day"]).dt.date
+    stock = company.lake.pandas("warehouse.gold.stock_day").rename(columns={"on": "day"})
+    both = truth.merge(stock, on=keys, how="inner")
+    assert len(both) > 100
+    assert (both["balance"].astype(float) == both["closing"].astype(float)).all()
+    last = truth[truth["day"] == truth["day"].max()]
+    assert len(last.merge(stock, on=keys)) == len(last)
+
+
+def test_the_lead_times_are_the_true_ones(company: Company) -> None:
+    truth = pd.read_csv(company.truth / "lead_times.csv").set_index(["order_id", "line"])
+    facts = company.lake.pandas("supply.gold.fct_order_line").set_index(["order_id", "line"])
+    assert set(truth.index) == set(facts.index)
+    said = facts.loc[truth.index, "lead_time_days"].astype(float)
+    known = truth["lead_time_days"].notna() & (truth["status"] != "cancelled")
+    assert known.sum() > 100
+    assert (said[known] == truth.loc[known, "lead_time_days"]).all()
+
+
+def test_no_personal_value_leaves_the_restricted_zone(company: Company) -> None:
+    open_files, restricted_hits = 0, 0
+    for file in sorted(company.conf.root.rglob("*")):
+        if not file.is_file():
+            continue
+        restricted = "restricted" in file.relative_to(company.conf.root).parts
+        hits = _canaries(file)
+        restricted_hits += hits if restricted else 0
+        open_files += not restricted
+        assert restricted or not hits, file
+    assert open_files > 200
+    assert restricted_hits > 100
+
+
+def test_a_pseudonym_is_the_same_person_everywhere(company: Company) -> None:
+    operators = company.lake.pandas("warehouse.silver.movements", ["operator"])["operator"].dropna()
+    assert operators.str.fullmatch("[0-9a-f]{32}").all()
+    assert 1 < operators.nunique() < 50
+
+
+def test_the_report_asks_nothing_from_outside(company: Company) -> None:
+    page = (company.conf.root / "report" / "index.html").read_text(encoding="utf-8")
+    assert "through" in page
+    for loads in ('src="http', "src='http", 'href="http', "@import", "url(http"):
+        assert loads not in page
+    assert len(page) < 2_000_000
+
+
+def test_the_journal_knows_what_the_tables_hold(company: Company) -> None:
+    states = company.journal.states()
+    for table in TABLES:
+        path = company.conf.root / table.path
+        if not table.is_source and store.version(path) >= 0:
+            where = [("_ok", "=", True)] if table.is_typed else None
+            key = table.columns[0].name
+            assert store.rows(path, columns=[key], where=where).num_rows == states[table.id].rows, table.id
+
+
+def _canaries(file: Path) -> int:
+    if file.suffix == ".parquet":
+        read = pq.read_table(file, partitioning=None)
+        text = read.to_pylist()
+        return str(text).count("PII-")
+    return file.read_bytes().count(b"PII-")

@@ -1,0 +1,257 @@
+"""Stock by day and month, and what customers wanted."""
+
+from datetime import date
+
+import pytest
+from chispa import assert_df_equality
+
+from lake.warehouse import gold, silver
+
+AMOUNTS = [c.name for c in gold.stock_change_day.columns if not c.null and c.name != "movements"]
+
+
+@pytest.fixture
+def changes(given):
+    """stock_change_day from (item, site, day, in, out) and, if given, what was blocked."""
+
+    def of(*rows):
+        names = "item_id site day quantity_in quantity_out blocked_net net shipped"
+        filled = [(*r[:5], r[5] if len(r) > 5 else 0, r[3] - r[4], r[4]) for r in rows]
+        return given(gold.stock_change_day, names, *filled).fillna(0, AMOUNTS)
+
+    return of
+
+
+@pytest.fixture
+def months(given, changes):
+    """stock_month of these changes until `last`, from scratch unless rows of the month before are given."""
+
+    def of(*rows, last, previous=()):
+        names = "item_id site month closing blocked_closing since"
+        return gold.stock_month(
+            changes(*rows), previous=given(gold.stock_month, names, *previous), last=date.fromisoformat(last)
+        )
+
+    return of
+
+
+@pytest.fixture
+def days(given, changes, months):
+    """stock_day of these changes and counts (item, site, at, quantity)."""
+
+    def of(*rows, counts=()):
+        counted = given(silver.counts, "item_id site counted_at quantity", *counts)
+        return gold.stock_day(months(*rows, last=max(r[2] for r in rows)), changes(*rows), counted)
+
+    return of
+
+
+@pytest.fixture
+def demand(given, changes, months):
+    """demand_day of these sales (item, ordered_at, quantity, status) and changes."""
+
+    def of(*rows, moved=(), last="2026-01-31"):
+        sales = given(silver.sales_lines, "item_id ordered_at quantity status", *rows)
+        return gold.demand_day(sales, changes(*moved), months(*moved, last=last))
+
+    return of
+
+
+def test_a_day_adds_up_by_kind(given, expected):
+    moves = given(
+        silver.movements,
+        "item_id site at kind quantity quantity_signed blocked_signed",
+        ("P-1", "leipzig", "2026-01-05T08:00", "receipt", 10, 10, 0),
+        ("P-1", "leipzig", "2026-01-05T09:00", "issue", 4, -4, 0),
+        ("P-1", "leipzig", "2026-01-05T20:00", "adjust", 1, 1, 0),
+        ("P-1", "leipzig", "2026-01-05T21:00", "block", 2, 0, 2),
+    )
+    names = "received issued blocked quantity_in quantity_out adjusted net blocked_net movements"
+    assert_df_equality(
+        gold.stock_change_day(moves).select(*names.split()),
+        expected(gold.stock_change_day, names, (10, 4, 2, 10, 4, 1, 7, 2, 4)),
+        ignore_nullable=True,
+    )
+
+
+def test_a_month_without_movements_leaves_no_gap(months, expected):
+    made = months(("P-1", "leipzig", "2026-01-20", 5, 0), ("P-1", "leipzig", "2026-04-06", 0, 2), last="2026-04-06")
+    names = "month opening change closing since"
+    assert_df_equality(
+        made.select(*names.split()),
+        expected(
+            gold.stock_month,
+            names,
+            ("2026-01-01", 0, 5, 5, "2026-01-20"),
+            ("2026-02-01", 5, 0, 5, "2026-01-20"),
+            ("2026-03-01", 5, 0, 5, "2026-01-20"),
+            ("2026-04-01", 5, -2, 3, "2026-01-20"),
+        ),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+
+
+def test_months_go_on_from_the_closing_of_the_month_before(months, expected):
+    made = months(
+        ("P-2", "leipzig", "2026-03-02", 7, 0),
+        last="2026-03-02",
+        previous=[("P-1", "leipzig", "2026-01-01", 5, 1, "2026-01-20")],
+    )
+    names = "item_id month opening closing blocked_closing since"
+    assert_df_equality(
+        made.select(*names.split()),
+        expected(
+            gold.stock_month,
+            names,
+            ("P-1", "2026-02-01", 5, 5, 1, "2026-01-20"),
+            ("P-1", "2026-03-01", 5, 5, 1, "2026-01-20"),
+            ("P-2", "2026-03-01", 0, 7, 0, "2026-03-02"),
+        ),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+
+
+def test_going_on_equals_starting_over(months):
+    january, march = ("P-1", "leipzig", "2026-01-20", 5, 0, 2), ("P-1", "leipzig", "2026-03-02", 0, 1, -2)
+    whole = months(january, march, last="2026-04-10")
+    rest = months(march, last="2026-04-10", previous=[("P-1", "leipzig", "2026-01-01", 5, 2, "2026-01-20")])
+    assert_df_equality(whole.where("month > '2026-01-01'"), rest, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_a_late_movement_moves_every_later_month(months, expected):
+    on_time = [("P-1", "leipzig", "2026-01-20", 5, 0), ("P-1", "leipzig", "2026-03-02", 1, 0)]
+    made = months(*on_time, ("P-1", "leipzig", "2026-01-05", 0, 2), last="2026-03-02")
+    names = "month closing since"
+    assert_df_equality(
+        made.select(*names.split()),
+        expected(
+            gold.stock_month,
+            names,
+            ("2026-01-01", 3, "2026-01-05"),
+            ("2026-02-01", 3, "2026-01-05"),
+            ("2026-03-01", 4, "2026-01-05"),
+        ),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+
+
+def test_a_day_without_movements_carries_the_balance(days, expected):
+    made = days(("P-1", "leipzig", "2026-01-30", 5, 0, 2), ("P-1", "leipzig", "2026-02-01", 0, 5))
+    names = "day opening quantity_in quantity_out closing blocked zero_stock"
+    assert_df_equality(
+        made.select(*names.split()),
+        expected(
+            gold.stock_day,
+            names,
+            ("2026-01-30", 0, 5, 0, 5, 2, False),
+            ("2026-01-31", 5, 0, 0, 5, 2, False),
+            ("2026-02-01", 5, 0, 5, 0, 2, True),
+        ),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+
+
+def test_stock_that_never_was_is_seen_as_negative(days, expected):
+    made = days(("P-1", "austin", "2026-01-30", 0, 5)).select("closing", "zero_stock")
+    assert_df_equality(made, expected(gold.stock_day, "closing zero_stock", (-5, True)), ignore_nullable=True)
+
+
+def test_only_the_last_400_days_are_listed_and_begin_with_what_was_there(days, expected):
+    made = days(("P-1", "leipzig", "2024-01-01", 5, 0), ("P-1", "leipzig", "2026-01-30", 1, 0))
+    ends = made.where("day IN ('2024-12-26', '2024-12-27', '2026-01-30')").select("day", "opening", "closing")
+    assert_df_equality(
+        ends,
+        expected(gold.stock_day, "day opening closing", ("2024-12-27", 5, 5), ("2026-01-30", 5, 6)),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+
+
+def test_a_count_shows_its_difference(days, expected):
+    made = days(
+        ("P-1", "leipzig", "2026-01-29", 5, 0),
+        ("P-1", "leipzig", "2026-01-30", 2, 0),
+        counts=[
+            ("P-1", "leipzig", "2026-01-30T18:00", 9),
+            ("P-1", "leipzig", "2026-01-30T20:00", 6),  # counted again: the later one counts
+            ("P-9", "leipzig", "2026-01-29T20:00", 3),  # on the shelf, and never booked
+        ],
+    )
+    names = "item_id day closing counted count_difference"
+    assert_df_equality(
+        made.select(*names.split()),
+        expected(
+            gold.stock_day,
+            names,
+            ("P-1", "2026-01-29", 5, None, None),
+            ("P-1", "2026-01-30", 7, 6, -1),
+            ("P-9", "2026-01-29", 0, 3, 3),
+        ),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+
+
+def test_demand_is_what_was_ordered_and_not_cancelled(demand, expected):
+    made = demand(
+        ("P-1", "2026-01-05T08:00", 3, "shipped"),
+        ("P-1", "2026-01-05T09:00", 2, "open"),
+        ("P-1", "2026-01-05T10:00", 9, "cancelled"),
+        ("P-2", "2026-01-06T10:00", 9, "cancelled"),
+    )
+    names = "item_id day demand shipped lines out_of_stock"
+    assert_df_equality(
+        made.select(*names.split()),
+        expected(gold.demand_day, names, ("P-1", "2026-01-05", 5, 0, 2, None)),  # no stock is kept of it
+        ignore_nullable=True,
+    )
+
+
+def test_days_without_stock_anywhere_are_flagged(demand, expected):
+    made = demand(
+        ("P-1", "2026-01-13T08:00", 1, "open"),
+        moved=[
+            ("P-1", "leipzig", "2026-01-10", 5, 0),
+            ("P-1", "leipzig", "2026-01-11", 0, 5),
+            ("P-1", "austin", "2026-01-11", 0, 2),  # a negative shelf hides no other one
+            ("P-1", "austin", "2026-01-14", 9, 0),
+        ],
+    )
+    names = "day demand shipped lines out_of_stock"
+    assert_df_equality(
+        made.select(*names.split()),
+        expected(
+            gold.demand_day,
+            names,
+            ("2026-01-11", 0, 7, 0, False),  # began with five on the shelf
+            ("2026-01-12", 0, 0, 0, True),
+            ("2026-01-13", 1, 0, 1, True),
+        ),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
+
+
+def test_empty_shelves_stay_empty_into_the_next_month(demand, expected):
+    made = demand(
+        ("P-2", "2026-02-02T08:00", 1, "open"),  # until this day February is known
+        moved=[("P-1", "leipzig", "2026-01-30", 5, 0), ("P-1", "leipzig", "2026-01-31", 0, 5)],
+        last="2026-02-02",
+    )
+    made = made.where("item_id = 'P-1'").select("day", "out_of_stock")
+    assert_df_equality(
+        made,
+        expected(
+            gold.demand_day,
+            "day out_of_stock",
+            ("2026-01-31", False),
+            ("2026-02-01", True),
+            ("2026-02-02", True),
+        ),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
