@@ -15,7 +15,7 @@ from lake.core.refresh import Append
 from lake.core.table import SLICE
 from lake.core.transforms import HASH_RANGE, row_hash
 from lake.engine import records
-from lake.engine.work import Outcome, Prepared, Summary, Work, as_days, total_of
+from lake.engine.work import Change, Outcome, Prepared, Summary, Work, as_days, total_of
 
 
 class Appending(Work):
@@ -39,7 +39,7 @@ class Appending(Work):
                 new = self.keep(new.where(~some).unionByName(self._decided(new.where(some), refresh)))
             return self.replace(new, scope=None)
         removed = sorted({p for c in self.feeds[source] for p in c.get("removed", [])})
-        stored = self.b.stored(self.session, self.table)
+        stored = self.stored()
         left = (
             [r[0] for r in stored.where(F.col("_file").isin(removed)).select(SLICE).distinct().collect()]
             if removed
@@ -48,7 +48,7 @@ class Appending(Work):
         if not left and not (refresh.key and arrived and self._twice(new, stored, list(arrived))):
             return self._appended(new, arrived)
         scope = sorted({d for d in [*arrived, *left] if d is not None})
-        there = stored.where(F.col(SLICE).isin(scope))
+        there = stored.where(F.col(SLICE).isin(scope)).drop("_in")
         kept = there.where(~F.col("_file").isin(removed)) if removed else there
         rows = kept.unionByName(new)
         return self.replace(self.keep(self._decided(rows, refresh) if refresh.key else rows), scope=scope)
@@ -66,8 +66,7 @@ class Appending(Work):
         )
         if not arrived:
             return outcome, None
-        files = self.files_for(total.rows)
-        return outcome, lambda _: new.coalesce(files).write.format("delta").mode("append").save(self.target())
+        return outcome, Change(lambda _: new, self.files_for(total.rows))
 
     @staticmethod
     def _competes() -> Any:

@@ -85,7 +85,7 @@ def _commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding
     newest = store.version(path)
     found = []
     for at in range(max(since, 0) + 1, newest + 1):
-        said = store.commit(path, at)
+        said = store.said(path, at)
         if at in ours and said.get("seq") != ours[at]:
             found.append(Finding("audit", table.id, f"version {at} is not the commit that the journal has for it"))
         elif at not in ours and store.changes_data(path, at):

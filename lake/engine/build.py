@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DateType, StructField, StructType
 
-from lake.core.errors import Fenced
+from lake.core.errors import LakeError
 from lake.core.refresh import Append, Files, Full, History, Keyed, Latest, Refresh, Slices
 from lake.core.table import SLICE, Table
 from lake.engine import crash, privacy, records, store
@@ -22,9 +23,9 @@ from lake.engine.intake import Landing
 from lake.engine.keying import Keying
 from lake.engine.loading import Loading
 from lake.engine.plan import takes_as_of
-from lake.engine.session import empty, for_commit, for_work
+from lake.engine.session import empty, for_work, read
 from lake.engine.slicing import Slicing
-from lake.engine.work import Outcome, Scorer, Work
+from lake.engine.work import Change, Outcome, Scorer, Work
 
 _STRATEGIES: dict[type[Refresh], type[Work]] = {
     Files: Loading,
@@ -47,7 +48,6 @@ class Builder:
         self.tables = {t.id: t for t in tables}
         for t in tables:
             _ = t.definition  # worked out (and cached) here: ast is not safe in threads on Python 3.11
-        self.feeds = {i.id for t in tables if isinstance(t.refresh, Keyed) for i in t.all_inputs}
         self.states: dict[str, State] = journal.states()
         self.key = privacy.key_of(conf)
 
@@ -64,13 +64,28 @@ class Builder:
         body: dict[str, Any] = {"inputs": {i.id: self.state(i).version for i in table.all_inputs}}
         body |= {"definition": table.definition, "as_of": self.as_of.isoformat() if takes_as_of(table) else None}
         body |= {"model": scorer.version} if scorer else {}
-        work = _STRATEGIES[type(table.refresh)](self, table, session, body, landing=landing, scorer=scorer)
+        held = self._held(table)
+        work = _STRATEGIES[type(table.refresh)](self, table, session, held, body, landing=landing, scorer=scorer)
         try:
-            outcome, write = work.prepare()
-            self._commit(table, session, body, outcome, write, started)
+            outcome, change = work.prepare()
+            self._commit(table, held, body, outcome, change, started)
         finally:
             work.release()
         return outcome
+
+    def _held(self, table: Table) -> DeltaTable:
+        """The table as it stands, to build on. Raises LakeError if its log is not what the journal says."""
+        path = self.path(table)
+        store.create(path, self.schema(table).jsonValue())
+        held = DeltaTable(str(path))
+        known, found = self.state(table).version, held.version()
+        strange = [v for v in range(known + 1, found + 1) if known >= 0 and store.changes_data(path, v)]
+        if found < known or strange:
+            said = f"version {strange[0]} was written by somebody else" if strange else f"version {known} is lost"
+            raise LakeError(
+                f"{table.id}: {said}.", hint=f"./spark-submit.sh repair --select {table.id} writes it anew."
+            )
+        return held
 
     def _rows_to_do(self, table: Table, landing: Landing | None) -> int:
         """About how many rows a refresh will compute: what landed, or what its inputs hold or gained."""
@@ -87,41 +102,31 @@ class Builder:
     def _commit(
         self,
         table: Table,
-        session: SparkSession,
+        held: DeltaTable,
         body: dict[str, Any],
         outcome: Outcome,
-        write: Callable[[int], None] | None,
+        change: Change | None,
         started: float,
     ) -> None:
-        path = self.path(table)
-        if store.version(path) < 0:
-            self.create(table)
         crash.point("before open")
         [task] = self.journal.append(self.run, ("task", table.id, body))
         crash.point("opened")
-        said = {"run": self.run, "seq": task.seq, **body, **outcome.said()}
-        if write is not None:
-            for_commit(session, task.seq, said)
-            write(task.seq)
+        words = {"run": self.run, "seq": task.seq, **body, **outcome.said()}
+        if change is None:
+            at = store.commit(held, task.seq, words)
         else:
-            store.mark(path, task.seq, said)
+            rows = change.rows(task.seq)
+            held = store.widened(held, rows.schema.jsonValue())
+            crash.point("widened")
+            rows.coalesce(change.files).write.parquet(str(store.folder(self.path(table), task.seq)))
+            crash.point("written")
+            schema = self.schema(table).jsonValue() if change.gone is None else None
+            at = store.commit(held, task.seq, words, gone=change.gone, schema=schema)
         crash.point("committed")
-        at = self._own_commit(table, task.seq)
         closed = {"task": task.seq, "version": at, "seconds": round(time.monotonic() - started, 2), **outcome.said()}
         self.journal.append(self.run, ("closed", table.id, closed))
         crash.point("closed")
         self.states = self.journal.states()
-
-    def _own_commit(self, table: Table, sequence: int) -> int:
-        path = self.path(table)
-        newest = store.version(path)
-        for at in range(newest, max(newest - 3, -1), -1):
-            said = store.commit(path, at)
-            if said.get("seq") == sequence and said.get("run") == self.run:
-                return at
-        raise Fenced(
-            f"{table.id}: this run was taken for dead and its commit {sequence} refused.", hint="start it again."
-        )
 
     def recover(self) -> list[str]:
         """Settle what an interrupted run left open: close what it committed, fence off what it did not."""
@@ -133,8 +138,8 @@ class Builder:
                 continue
             path = self.path(table)
             if store.transaction(path) == task.seq:
-                at = next(v for v in range(store.version(path), -1, -1) if store.commit(path, v).get("seq") == task.seq)
-                said = store.commit(path, at)
+                at = next(v for v in range(store.version(path), -1, -1) if store.said(path, v).get("seq") == task.seq)
+                said = store.said(path, at)
                 outcome = {k: v for k, v in said.items() if k not in ("run", "seq", *task.body)}
                 self.journal.append(self.run, ("closed", table.id, {"task": task.seq, "version": at, **outcome}))
                 settled.append(f"{table.id} v{at} had been committed by {task.run}")
@@ -146,9 +151,9 @@ class Builder:
         return settled
 
     def _fence(self, table: Table, open_task: int) -> None:
-        self.create(table)
         path = self.path(table)
-        seen = store.handle(path)
+        store.create(path, self.schema(table).jsonValue())
+        seen = DeltaTable(str(path))
         last = self.journal.states().get(table.id, State()).task
         before = {
             k: v
@@ -157,12 +162,8 @@ class Builder:
         }
         [fence] = self.journal.append(self.run, ("fence", table.id, before))
         crash.point("fence opened")
-        at = store.mark(
-            path,
-            fence.seq,
-            {"run": self.run, "seq": fence.seq, "kind": "fence", "changed": False, **before},
-            table=seen,
-        )
+        words = {"run": self.run, "seq": fence.seq, "kind": "fence", "changed": False, **before}
+        at = store.commit(seen, fence.seq, words)
         crash.point("fenced")
         closed = {"task": fence.seq, "version": at, "kind": "fence", "changed": False}
         self.journal.append(self.run, ("closed", table.id, closed), ("aborted", table.id, {"task": open_task}))
@@ -171,11 +172,6 @@ class Builder:
 
     def path(self, table: Table) -> Path:
         return self.conf.root / table.path
-
-    def create(self, table: Table) -> None:
-        schema = self.schema(table)
-        parts = ["_ok"] if table.is_typed else []
-        store.create(self.path(table), schema.jsonValue(), partition_by=parts, change_feed=table.id in self.feeds)
 
     @staticmethod
     def schema(table: Table) -> StructType:
@@ -190,14 +186,12 @@ class Builder:
     def state(self, table: Table) -> State:
         return self.states.get(table.id, State())
 
-    def stored(self, session: SparkSession, table: Table, version: int | None = None) -> DataFrame:
-        """The table as stored, engine columns and all, at `version` (None: now; -1: there is none)."""
-        if version == -1 or store.version(self.path(table)) < 0:
+    def stored(self, session: SparkSession, table: Table, version: int) -> DataFrame:
+        """The table as stored, engine columns and all, at `version` (-1: there is none)."""
+        if version < 0:
             return empty(session, self.schema(table))
-        reader = session.read.format("delta")
-        if version is not None:
-            reader = reader.option("versionAsOf", version)
-        return reader.load(str(self.path(table)))
+        held = DeltaTable(str(self.path(table)), version=version)
+        return read(session, held, store.files(held))
 
     def accepted(self, rows: DataFrame, table: Table, reader: Table) -> DataFrame:
         """Of stored rows (or a feed of them) what `reader` may see: good rows, personal columns masked."""

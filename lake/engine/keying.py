@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from delta.tables import DeltaTable
-from pyspark.sql import Column, DataFrame
+from deltalake import DeltaTable
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lake.core.refresh import History, Keyed, Latest
 from lake.core.table import SLICE, Table
 from lake.core.transforms import HASH_RANGE, hash_sum, row_hash
-from lake.engine.session import empty
+from lake.engine import store
+from lake.engine.session import empty, read
 from lake.engine.work import Outcome, Prepared, Work
 
 MOST_LITERALS = 2000
@@ -28,7 +29,8 @@ class Keying(Work):
     def prepare(self) -> Prepared:
         refresh = self.table.refresh
         assert isinstance(refresh, Keyed)
-        if self.start_over:
+        self.moved = {i: self._moved(i) for i, commits in self.feeds.items() if commits}
+        if self.start_over or None in self.moved.values():
             return self.replace(self.keep(self.computed(self.inputs())), scope=None)
         touched = self.keep(self._touched_groups(refresh).distinct())
         some = touched.limit(MOST_LITERALS + 1).collect()
@@ -37,10 +39,10 @@ class Keying(Work):
         groups = some if len(some) <= MOST_LITERALS else None
         new = self.computed(self._narrowed(refresh, touched, groups))
         new = new.withColumn("_h", row_hash(self.table.schema))
-        stored = _of_groups(self.b.stored(self.session, self.table), refresh.group, touched, groups)
+        stored = _of_groups(self.stored(), refresh.group, touched, groups)
         stored = stored.withColumn("_oh", row_hash(self.table.schema))
         day = [F.col(SLICE).alias("_oslice")] if self.table.refresh.by else []
-        both = new.join(stored.select(*refresh.key, "_oh", *day), on=list(refresh.key), how="full_outer")
+        both = new.join(stored.select(*refresh.key, "_oh", "_in", *day), on=list(refresh.key), how="full_outer")
         differ = self.keep(both.where(~F.col("_h").eqNullSafe(F.col("_oh"))))
         return self._merged(refresh, differ)
 
@@ -58,6 +60,7 @@ class Keying(Work):
             hash_sum(F.col("_h")).alias("h"),
             hash_sum(F.col("_oh")).alias("oh"),
             F.count_distinct(row_hash(self.table.schema[k] for k in refresh.key)).alias("keys"),
+            F.to_json(F.collect_set("_in")).alias("_in"),
             *self.broken(present),
             *days,
         ).collect()
@@ -72,16 +75,13 @@ class Keying(Work):
             str((int(self.own.hash) + int(row["h"] or 0) - int(row["oh"] or 0)) % HASH_RANGE),
             slices=slices,
         )
-        columns = [f.name for f in self.b.schema(self.table).fields]
-
-        def write(_: int) -> None:
-            target = DeltaTable.forPath(self.session, self.target()).alias("t")
-            on = " AND ".join(f"t.`{k}` = s.`{k}`" for k in refresh.key)
-            values: dict[str, str | Column] = {f"`{c}`": F.col(f"s.`{c}`") for c in columns}
-            merge = target.merge(differ.alias("s"), on).whenMatchedDelete("s._h IS NULL")
-            merge.whenMatchedUpdate(set=values).whenNotMatchedInsert("s._h IS NOT NULL", values=values).execute()
-
-        return outcome, write
+        changed = differ.select(*refresh.key)
+        return outcome, self.exchanged(
+            set(json.loads(row["_in"])),
+            lambda rows: rows.join(changed, on=list(refresh.key), how="left_anti"),
+            differ.where(present),
+            row["n"],
+        )
 
     def _touched_groups(self, refresh: Keyed) -> DataFrame:
         """The groups that any input's changes concern."""
@@ -89,7 +89,7 @@ class Keying(Work):
         found = []
         row_wise = isinstance(refresh, (Latest, History))
         via = dict(refresh.via)
-        frames = {i: self._feed(i) for i, commits in self.feeds.items() if commits}
+        frames = {i: self._feed(i) for i in self.moved}
         if row_wise:
             own = self.table.inputs
             functions = [(self.table.function, own), *((m.function, m.inputs) for m in self.table.mappings)]
@@ -112,24 +112,28 @@ class Keying(Work):
         none = empty(self.session, StructType([self.table.schema[g] for g in group]))
         return reduce(DataFrame.unionByName, found, none).dropna(subset=group)
 
+    def _moved(self, table: Table) -> tuple[list[str], list[str]] | None:
+        """The data files that an input gained and lost since it was consumed; None if that cannot be known."""
+        consumed = self.own.consumed.get(table.id, -1)
+        return store.changed_files(self.b.path(table), consumed, self.body["inputs"][table.id])
+
     def _feed(self, table: Table) -> DataFrame:
         """The rows of an input that came or went since it was consumed, netted."""
-        commits = self.feeds[table]
-        first, last = self.own.consumed.get(table.id, -1) + 1, self.body["inputs"][table.id]
-        feed = (
-            self.session.read.format("delta")
-            .option("readChangeFeed", "true")
-            .option("startingVersion", max(first, 0))
-            .option("endingVersion", last)
-            .load(str(self.b.path(table)))
-        )
+        files = self.moved[table]
+        assert files is not None
+        held = DeltaTable(str(self.b.path(table)), version=self.body["inputs"][table.id])
         names = [c.name for c in table.columns]
-        sign = F.when(F.col("_change_type").isin("insert", "update_postimage"), 1).otherwise(-1)
-        rows = self.b.accepted(feed.withColumn("_sign", sign), table, self.table)
-        if all(c["kind"] == "append" for c in commits):
-            return rows.select(names)
-        rows = rows.withColumn("_h", row_hash(table.schema))
-        net = rows.groupBy("_h").agg(F.sum("_sign").alias("n"), F.min_by(F.struct(*names), "_h").alias("r"))
+        came, went = (
+            self.b.accepted(read(self.session, held, some), table, self.table).select(names) for some in files
+        )
+        if not files[1]:
+            return came
+        both = came.select("*", F.lit(1).alias("_sign")).unionByName(went.select("*", F.lit(-1).alias("_sign")))
+        net = (
+            both.withColumn("_h", row_hash(table.schema))
+            .groupBy("_h")
+            .agg(F.sum("_sign").alias("n"), F.min_by(F.struct(*names), "_h").alias("r"))
+        )
         return net.where("n <> 0").select("r.*")
 
     def _narrowed(self, refresh: Keyed, touched: DataFrame, groups: Sequence[Any] | None) -> list[DataFrame]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from lake.core.transforms import HASH_RANGE
 from lake.engine import records
 from lake.engine.intake import base_of, loaded
-from lake.engine.work import Outcome, Prepared, Work
+from lake.engine.work import Change, Outcome, Prepared, Work
 
 
 class Loading(Work):
@@ -27,17 +28,17 @@ class Loading(Work):
         kind = "replace" if gone else "append"
         outcome = Outcome(kind, bool(files) or gone, rows, str(total), more={"removed": removed})
 
-        def write(sequence: int) -> None:
-            frame = records.bronze(self.session, self.table, files, base_of(self.table, self.b.conf)[0], sequence)
-            writer = frame.coalesce(self.files_for(sum(f.print.records for f in files))).write.format("delta")
-            if gone:
-                touched = sorted({*removed, *(f.path for f in files)})
-                writer.mode("overwrite").option("replaceWhere", f"_file IN ({_texts(touched)})").save(self.target())
-            else:
-                writer.mode("append").option("mergeSchema", "true").save(self.target())
+        def brought(sequence: int) -> DataFrame:
+            return records.bronze(self.session, self.table, files, base_of(self.table, self.b.conf)[0], sequence)
 
-        return outcome, write if outcome.changed else None
-
-
-def _texts(values: Sequence[str]) -> str:
-    return ", ".join("'" + v.replace("\\", "\\\\").replace("'", "\\'") + "'" for v in values)
+        if not outcome.changed:
+            return outcome, None
+        parts = self.files_for(sum(f.print.records for f in files))
+        if not gone:
+            return outcome, Change(brought, parts)
+        leaves = F.col("_file").isin(sorted({*removed, *(f.path for f in files)}))
+        held_in = {r[0] for r in self.stored().where(leaves).select("_in").distinct().collect()}
+        stay = self.stored(held_in).where(~leaves).drop("_in")
+        return outcome, Change(
+            lambda sequence: stay.unionByName(brought(sequence), allowMissingColumns=True), parts, held_in
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -15,6 +15,7 @@ from lake.engine.control import Journal, State
 from lake.engine.fingerprint import Cache
 from lake.engine.intake import Landing
 from lake.engine.plan import Step
+from lake.engine.release import Release
 
 
 @dataclass
@@ -26,11 +27,12 @@ class Prospect:
     steps: list[Step]
     unsettled: int = 0
     observed: bool = False
+    unreleased: bool = False
     waiting: dict[str, str] = field(default_factory=dict)
 
     @property
     def idle(self) -> bool:
-        return not self.steps and not self.unsettled and not self.observed
+        return not (self.steps or self.unsettled or self.observed or self.unreleased)
 
 
 def prospect(
@@ -62,7 +64,19 @@ def prospect(
     steps = plan.steps(tables, states, landings, as_of, chosen)
     news = any(has_news(landing, journal) for landing in landings)
     waiting = {} if day else intake.waited_for(sources, conf, as_of, date.today())
-    return Prospect(as_of, landings, steps, len(journal.open_tasks()), news, waiting)
+    unreleased = _unreleased(tables, states, release.newest(journal))
+    return Prospect(as_of, landings, steps, len(journal.open_tasks()), news, unreleased, waiting)
+
+
+def _unreleased(tables: Sequence[Table], states: Mapping[str, State], last: Release | None) -> bool:
+    """Whether rows changed that no release holds: a run died before it, or its audit refused it.
+
+    After a rollback they are meant to be held back, until something new comes.
+    """
+    if last is not None and last.body.get("reverts"):
+        return False
+    released = last.tables if last else {}
+    return any(plan.commits_since(states.get(t.id, State()), released.get(t.id, {}).get("version", -1)) for t in tables)
 
 
 def has_news(landing: Landing, journal: Journal) -> bool:

@@ -30,7 +30,7 @@ from lake.core.table import SLICE, Column, Delivery, Table
 from lake.core.transforms import row_hash
 from lake.engine.fingerprint import ANY_LINE_END, BOM, header_names
 from lake.engine.intake import File
-from lake.engine.session import empty
+from lake.engine.session import empty, unglobbed
 
 BRONZE = StructType(
     [
@@ -65,8 +65,7 @@ def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Pa
     assert source.delivery is not None
     if not files:
         return empty(session, bronze_schema(source))
-    paths = [str(base / f.path).replace("\\", "\\\\") for f in files]
-    paths = [_unglobbed(p) for p in paths]
+    paths = [unglobbed(str(base / f.path)) for f in files]
     if source.delivery.format == "parquet":
         read = _parquet(session, paths, base / files[0].path)
         return _placed(read, [F.col(f"`{c}`") for c in read.columns if c != "_path"], files, base, batch, source)
@@ -135,10 +134,6 @@ def _name(base: Path) -> SparkColumn:
     decoded = F.url_decode(F.replace(F.col("_path"), F.lit("+"), F.lit("%2B")))
     plain = F.regexp_replace(decoded, "^file:/+", "/")
     return F.substring(plain, len(str(base.absolute())) + 2, _LONGEST)
-
-
-def _unglobbed(path: str) -> str:
-    return "".join(f"\\{c}" if c in "{}[]*?" else c for c in path)
 
 
 def typed_schema(table: Table) -> StructType:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
-from typing import Any
+from collections.abc import Sequence
 
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lake.engine import jars
 from lake.engine.conf import HOME, Conf
-from lake.engine.store import APP
 
 INTERPRETED_ROWS = 200_000
 INTERPRETED = {
@@ -43,6 +44,9 @@ def properties(conf: Conf) -> dict[str, str]:
         "spark.default.parallelism": str(conf.spark.shuffle_partitions),
         "spark.sql.adaptive.coalescePartitions.parallelismFirst": "false",
         "spark.sql.parquet.compression.codec": "zstd",
+        "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "1000",
+        "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
         "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
         "spark.sql.optimizer.enableCsvExpressionOptimization": "false",
         "spark.sql.warehouse.dir": str(conf.root / "_control" / "warehouse"),
@@ -72,7 +76,6 @@ def session(conf: Conf) -> SparkSession:
 def for_work(spark: SparkSession, rows: int) -> SparkSession:
     """A session of its own for one refresh; small work is interpreted, because compiling its plans would cost more."""
     own = spark.newSession()
-    own.conf.set("spark.databricks.delta.merge.materializeSource", "none")  # every source is cached and pinned
     if rows <= INTERPRETED_ROWS:
         for key, value in INTERPRETED.items():
             own.conf.set(key, value)
@@ -84,8 +87,18 @@ def empty(spark: SparkSession, schema: StructType) -> DataFrame:
     return spark.range(0).select(*[F.lit(None).cast(f.dataType).alias(f.name) for f in schema.fields])
 
 
-def for_commit(spark: SparkSession, sequence: int, said: dict[str, Any]) -> None:
-    """Make the next Delta commit of this session carry `sequence` and what it says about itself."""
-    spark.conf.set("spark.databricks.delta.write.txnAppId", APP)
-    spark.conf.set("spark.databricks.delta.write.txnVersion", str(sequence))
-    spark.conf.set("spark.databricks.delta.commitInfo.userMetadata", json.dumps(said))
+def read(spark: SparkSession, table: DeltaTable, files: Sequence[str]) -> DataFrame:
+    """The rows in some data files of a table; where each one lies is its hidden `_metadata`.
+
+    Without a snapshot of Spark's own: for a small table that costs more than its rows do.
+    """
+    schema = StructType.fromJson(json.loads(table.schema().to_json()))
+    root = table.table_uri.removeprefix("file://").rstrip("/")
+    if not files:
+        return empty(spark, schema)
+    return spark.read.schema(schema).parquet(*[unglobbed(f"{root}/{f}") for f in files])
+
+
+def unglobbed(path: str) -> str:
+    """The path as Spark has to be given it, to take it as it is written."""
+    return re.sub(r"([\\*?{}\[\]])", r"\\\1", path)

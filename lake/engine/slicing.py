@@ -54,7 +54,7 @@ class Slicing(Work):
         if not touched:
             return self.unchanged(), None
         first = min(touched)
-        stored = self.b.stored(self.session, self.table)
+        stored = self.stored()
         names = [c.name for c in self.table.columns]
         previous = stored.where(F.col(SLICE) == _step(first, -1, refresh.unit)).select(names)
         frames = self.inputs(lambda i, rows: rows.where(F.col(SLICE) >= first) if SLICE in rows.columns else rows)

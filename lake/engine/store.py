@@ -1,16 +1,26 @@
-"""The lake's tables on storage, seen without a JVM: versions, transactions, commits and rows, through delta-rs."""
+"""The lake's tables on storage: Spark reads and writes their data files; which ones count is read and committed here.
+
+A commit is one file in the table's log, made by delta-rs if and only if nobody else made that version meanwhile.
+"""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from lake.core.errors import Fenced, LakeError
 
 APP = "robolake"
 """The application id of every transaction of ours in a table's log."""
@@ -21,6 +31,8 @@ PROPERTIES = {
     "delta.checkpointInterval": "50",
     "delta.enableDeletionVectors": "false",
 }
+DATA = "data"
+"""The folder of a table's data files; each commit writes into one of its own there, named by its sequence number."""
 _COMMIT = re.compile(r"^(\d{20})\.json$")
 
 
@@ -40,16 +52,11 @@ def handle(path: Path, at: int | None = None) -> DeltaTable | None:
         return None
 
 
-def create(path: Path, schema: dict[str, Any], *, partition_by: Sequence[str] = (), change_feed: bool = False) -> None:
+def create(path: Path, schema: dict[str, Any]) -> None:
     """Make an empty table (version 0) if there is none; `schema` as Spark's StructType writes it in JSON."""
-    properties = PROPERTIES | ({"delta.enableChangeDataFeed": "true"} if change_feed else {})
     path.mkdir(parents=True, exist_ok=True)
     DeltaTable.create(
-        str(path),
-        schema=Schema.from_json(json.dumps(schema)),
-        mode="ignore",
-        partition_by=list(partition_by),
-        configuration=dict(properties),
+        str(path), schema=Schema.from_json(json.dumps(schema)), mode="ignore", configuration=dict(PROPERTIES)
     )
 
 
@@ -60,64 +67,174 @@ def transaction(path: Path) -> int:
     return -1 if found is None else found
 
 
-def commit(path: Path, at: int) -> dict[str, Any]:
-    """What we wrote about ourselves in commit `at` (the userMetadata); empty for a commit that is not ours."""
+# --- data files -------------------------------------------------------------------------------------------------------
+
+
+def folder(path: Path, sequence: int) -> Path:
+    """Where the data files of the commit `sequence` belong."""
+    return path / DATA / f"{sequence:09d}"
+
+
+def files(table: DeltaTable) -> list[str]:
+    """The paths, below the table's folder, of the data files that make up this version of it."""
+    return [str(p) for p in table.get_add_actions().column("path").to_pylist()]
+
+
+def counts(table: DeltaTable) -> dict[str, int]:
+    """Rows in each data file of this version, by the file's name."""
+    actions = table.get_add_actions()
+    paths, rows = actions.column("path").to_pylist(), actions.column("num_records").to_pylist()
+    return {name_of(p): n or 0 for p, n in zip(paths, rows, strict=True)}
+
+
+def name_of(file: str) -> str:
+    return file.rsplit("/", 1)[-1]
+
+
+def changed_files(path: Path, after: int, until: int) -> tuple[list[str], list[str]] | None:
+    """The data files that commits (after, until] brought and took; None if one of these commits cannot be read.
+
+    The rows of the first less those of the second are what changed: copied rows cancel out.
+    """
+    came: dict[str, None] = {}
+    went: dict[str, None] = {}
+    for at in range(after + 1, until + 1):
+        actions = entries(path, at)
+        if actions is None:
+            return None
+        for action in actions:
+            add, remove = action.get("add"), action.get("remove")
+            if add and add.get("dataChange", True):
+                came[unquote(add["path"])] = None
+            if remove and remove.get("dataChange", True):
+                file = unquote(remove["path"])
+                if file in came:
+                    del came[file]
+                else:
+                    went[file] = None
+    return list(came), list(went)
+
+
+def _described(path: Path, files_in: Path) -> Iterator[AddAction]:
+    """The data files that Spark wrote into a folder, with what readers may skip by: rows, and ends of days and numbers.
+
+    No statistics of texts: they would carry values of rows into the log.
+    """
+    for file in sorted(files_in.glob("*.parquet")):
+        read = pq.read_metadata(file)
+        if not read.num_rows:
+            continue
+        ends = dict(_ends(read))
+        yield AddAction(
+            path=file.relative_to(path).as_posix(),
+            size=file.stat().st_size,
+            partition_values={},
+            modification_time=int(file.stat().st_mtime * 1000),
+            data_change=True,
+            stats=json.dumps(
+                {
+                    "numRecords": read.num_rows,
+                    "minValues": {c: least for c, (least, _) in ends.items()},
+                    "maxValues": {c: most for c, (_, most) in ends.items()},
+                }
+            ),
+        )
+
+
+def _ends(read: pq.FileMetaData) -> Iterator[tuple[str, tuple[Any, Any]]]:
+    """The least and the greatest value of each column of days or whole numbers."""
+    for n in range(read.num_columns):
+        column = read.schema.column(n)
+        if column.path != column.name or column.physical_type not in ("INT32", "INT64"):
+            continue
+        if column.logical_type.type not in ("DATE", "INT", "NONE"):
+            continue
+        found = [read.row_group(g).column(n).statistics for g in range(read.num_row_groups)]
+        if all(s is not None and s.has_min_max for s in found):
+            ends = min(s.min for s in found), max(s.max for s in found)
+            yield column.name, tuple(e.isoformat() if isinstance(e, date) else e for e in ends)  # type: ignore[misc]
+
+
+# --- commits ----------------------------------------------------------------------------------------------------------
+
+
+def entries(path: Path, at: int) -> list[dict[str, Any]] | None:
+    """The actions of commit `at`; None if its log entry is gone. Raises LakeError if it cannot be read."""
     file = path / "_delta_log" / f"{at:020d}.json"
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     except FileNotFoundError:
-        return {}
-    for line in lines:
-        info = json.loads(line).get("commitInfo")
+        return None
+    except ValueError:
+        raise LakeError(f"{file} is damaged.", hint="`lake doctor` names what else is; `repair` mends it.") from None
+
+
+def said(path: Path, at: int) -> dict[str, Any]:
+    """What we wrote about ourselves in commit `at` (the userMetadata); empty for a commit that is not ours."""
+    for entry in entries(path, at) or []:
+        info = entry.get("commitInfo")
         if info and info.get("userMetadata"):
-            said = json.loads(info["userMetadata"])
-            return said if isinstance(said, dict) else {}
+            found = json.loads(info["userMetadata"])
+            return found if isinstance(found, dict) else {}
     return {}
 
 
 def changes_data(path: Path, at: int) -> bool | None:
     """Whether commit `at` changes rows (an OPTIMIZE does not); None if its log entry is gone."""
-    file = path / "_delta_log" / f"{at:020d}.json"
-    try:
-        entries = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
-    except FileNotFoundError:
+    actions = entries(path, at)
+    if actions is None:
         return None
-    actions = [e.get("add") or e.get("remove") for e in entries]
-    return any(a.get("dataChange", True) for a in actions if a)
+    return any(a.get("dataChange", True) for e in actions if (a := e.get("add") or e.get("remove")))
 
 
-def mark(path: Path, sequence: int, said: dict[str, Any], *, table: DeltaTable | None = None) -> int:
-    """An empty commit that carries `sequence` as our transaction: a fence, or the note that nothing changed.
+def widened(table: DeltaTable, schema: dict[str, Any]) -> DeltaTable:
+    """The table with the columns of `schema` that it has not yet: a commit of its own that changes no row."""
+    known = {f.name for f in table.schema().fields}
+    new = [f for f in Schema.from_json(json.dumps(schema)).fields if f.name not in known]
+    if not new:
+        return table
+    table.alter.add_columns(new)
+    return DeltaTable(table.table_uri)
 
-    Raises CommitFailedError if another transaction of ours got in after `table` was read.
+
+def commit(
+    table: DeltaTable,
+    sequence: int,
+    words: dict[str, Any],
+    *,
+    gone: Collection[str] | None = (),
+    schema: dict[str, Any] | None = None,
+) -> int:
+    """Commit the data files in the folder of `sequence` as our transaction, right behind the version that `table` is.
+
+    words   what the commit says of itself
+    gone    names of the data files that leave; None: all there are, and the table takes on `schema`
+
+    Returns the new version. Raises Fenced if somebody committed since `table` was read: then nothing was changed.
     """
-    at = table if table is not None else DeltaTable(str(path))
-    at.create_write_transaction(
-        [],
-        "append",
-        at.schema(),
-        partition_by=at.metadata().partition_columns or None,
-        commit_properties=CommitProperties(
-            app_transactions=[Transaction(APP, sequence)], custom_metadata={"userMetadata": json.dumps(said)}
-        ),
-    )
-    return version(path)
+    path = Path(table.table_uri.removeprefix("file://"))
+    add = list(_described(path, folder(path, sequence)))
+    now = int(time.time() * 1000)
+    leave = [RemoveAction(f, True, now) for f in files(table) if name_of(f) in gone] if gone else []
+    try:
+        table.create_write_transaction(
+            [*add, *leave],
+            "overwrite" if gone is None else "append",
+            Schema.from_json(json.dumps(schema)) if schema else table.schema(),
+            commit_properties=CommitProperties(
+                app_transactions=[Transaction(APP, sequence)],
+                custom_metadata={"userMetadata": json.dumps(words, default=str)},
+                max_commit_retries=0,
+            ),
+        )
+    except CommitFailedError as e:
+        raise Fenced(
+            f"{path} was written by another process while this run worked on it; nothing was changed.",
+            hint="start the same command again.",
+        ) from e
+    return int(table.version()) + 1
 
 
 def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
     """The rows of the table as Arrow, at version `at` or now."""
     return DeltaTable(str(path), version=at).to_pyarrow_table(columns=list(columns) if columns else None, filters=where)
-
-
-__all__ = [
-    "APP",
-    "CommitFailedError",
-    "changes_data",
-    "commit",
-    "create",
-    "handle",
-    "mark",
-    "rows",
-    "transaction",
-    "version",
-]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -14,8 +15,10 @@ from lake.core.errors import PromiseBroken
 from lake.core.refresh import Slices
 from lake.core.table import SLICE, Table
 from lake.core.transforms import HASH_RANGE, hash_sum, row_hash
+from lake.engine import store
 from lake.engine.control import State
 from lake.engine.plan import commits_since, takes_as_of
+from lake.engine.session import read
 
 if TYPE_CHECKING:
     from lake.engine.build import Builder
@@ -55,24 +58,43 @@ class Scorer:
 
 @dataclass(frozen=True)
 class Sum:
-    """Rows and order-free hashes of a part of a table: `hash` of the promise, `all` of everything worth a rewrite."""
+    """Rows and order-free hashes of a part of a table: `hash` of the promise, `all` of everything worth a rewrite.
+
+    files   names of the data files it lies in, if it is stored
+    """
 
     rows: int = 0
     hash: int = 0
     rejected: int = 0
     all: int = 0
+    files: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 Summary = dict[date | None, Sum]
 
 
-Prepared = tuple[Outcome, Callable[[int], None] | None]
-"""What a commit will have done, and how to make it (given its sequence number); None if there is nothing to write."""
+@dataclass(frozen=True)
+class Change:
+    """What a commit brings and takes.
+
+    rows    the rows of its new data files, given its sequence number
+    files   in about how many
+    gone    names of the data files that leave; None: all, and the table takes on its declared schema
+    """
+
+    rows: Callable[[int], DataFrame]
+    files: int
+    gone: Collection[str] | None = ()
+
+
+Prepared = tuple[Outcome, Change | None]
+"""What a commit will have done, and how; None if there is nothing to write."""
 
 
 class Work:
     """The computation behind one refresh: its inputs pinned, its frames cached until the commit is made.
 
+    held        the table as it stands; what is committed comes right behind it
     body        what the task says of itself in the journal; a strategy adds what its next run will need
     feeds       per input, its commits since this table last consumed it
     start_over  whether nothing stored may be built upon
@@ -83,13 +105,14 @@ class Work:
         builder: Builder,
         table: Table,
         session: SparkSession,
+        held: DeltaTable,
         body: dict[str, Any],
         *,
         landing: Landing | None = None,
         scorer: Scorer | None = None,
     ) -> None:
-        self.b, self.table, self.session, self.body, self.landing = builder, table, session, body, landing
-        self.scorer = scorer
+        self.b, self.table, self.session, self.held, self.body = builder, table, session, held, body
+        self.landing, self.scorer = landing, scorer
         self.own = builder.state(table)
         self.cached: list[DataFrame] = []
         self.redefined = self.own.definition is not None and self.own.definition != body["definition"]
@@ -113,8 +136,22 @@ class Work:
         self.cached.append(frame.persist())
         return frame
 
-    def target(self) -> str:
-        return str(self.b.path(self.table))
+    def stored(self, names: Collection[str] | None = None) -> DataFrame:
+        """The table's own rows (those in the data files named), and in `_in` the name of the data file of each."""
+        files = [f for f in store.files(self.held) if names is None or store.name_of(f) in names]
+        rows = read(self.session, self.held, files)
+        return rows.withColumn("_in", F.col("_metadata.file_name") if files else F.lit(None).cast("string"))
+
+    def exchanged(
+        self, gone: Collection[str], stays: Callable[[DataFrame], DataFrame], new: DataFrame, rows: int
+    ) -> Change:
+        """Data files leave; those of their rows that stay and the new ones (`rows` of them) take their place."""
+        columns = [F.col(f"`{f.name}`") for f in self.b.schema(self.table).fields]
+        made = new.select(columns)
+        if gone:
+            made = stays(self.stored(gone)).select(columns).unionByName(made)
+            rows += sum(n for f, n in store.counts(self.held).items() if f in gone)
+        return Change(lambda _: made, self.files_for(rows), gone)
 
     def files_for(self, rows: int) -> int:
         return min(self.b.conf.spark.shuffle_partitions, 1 + rows // ROWS_A_FILE)
@@ -156,7 +193,7 @@ class Work:
         if self.first or self.redefined:
             stored: Summary = {}
         else:
-            there = self.b.stored(self.session, self.table)
+            there = self.stored()
             if isinstance(scope, date):
                 there = there.where(F.col(SLICE) >= scope)
             elif scope is not None:
@@ -179,21 +216,13 @@ class Work:
             return outcome, None
         some = sorted(d for d in differ if d is not None)
         whole = self.first or self.redefined or not some or (scope is None and len(some) > MOST_SLICES)
-        files = self.files_for(now.rows)
         if self.redefined:
             outcome.more["redefined"] = True
-
-        def write(_: int) -> None:
-            part = new if whole else new.where(F.col(SLICE).isin(some))
-            writer = part.coalesce(files).write.format("delta").mode("overwrite")
-            if whole:
-                writer = writer.partitionBy("_ok") if self.table.is_typed else writer
-                writer.option("overwriteSchema", "true").save(self.target())
-            else:
-                days = ", ".join(f"DATE'{d}'" for d in some)
-                writer.option("replaceWhere", f"{SLICE} IN ({days})").save(self.target())
-
-        return outcome, write
+        if whole:
+            return outcome, Change(lambda _: new, self.files_for(now.rows), None)
+        gone = {f for d in some if d in stored for f in stored[d].files}
+        differs = F.col(SLICE).isin(some)
+        return outcome, self.exchanged(gone, lambda rows: rows.where(~differs), new.where(differs), now.rows)
 
     def summary(self, rows: DataFrame, *, judge: bool = True) -> Summary:
         """Per slice: rows, hashes and rejects; in the same pass, whether computed rows keep the promise (`judge`)."""
@@ -215,6 +244,7 @@ class Work:
                 hash_sum(F.when(ok, hashed)).alias("hash"),
                 hash_sum(everything).alias("all"),
                 unique.alias("keys"),
+                *([] if judge else [F.collect_set("_in").alias("files")]),
                 *(self.broken(F.lit(True)) if judge and not typed else []),
             )
             .collect()
@@ -224,7 +254,11 @@ class Work:
                 self.judge(row, row["all_rows"] - row["keys"])
         return {
             r["day"]: Sum(
-                r["rows"], int(r["hash"] or 0) % HASH_RANGE, r["all_rows"] - r["rows"], int(r["all"] or 0) % HASH_RANGE
+                r["rows"],
+                int(r["hash"] or 0) % HASH_RANGE,
+                r["all_rows"] - r["rows"],
+                int(r["all"] or 0) % HASH_RANGE,
+                frozenset() if judge else frozenset(r["files"]),
             )
             for r in found
         }
