@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError
 
-from lake.core.errors import Fenced
-from lake.engine import store
+from lake.engine.store import Ledger
 
 SCHEMA = pa.schema(
     [
@@ -64,11 +61,10 @@ class State:
 class Journal:
     """The journal of one lake. Every append is a compare-and-swap on the highest sequence number."""
 
-    def __init__(self, root: Path) -> None:
-        self.path = root / "_control" / "journal"
+    def __init__(self, root: Path, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger or Ledger(root / "_control" / "journal", SCHEMA)
         self._lock = threading.RLock()
-        self._handle = store.handle(self.path)
-        self.rows: list[Row] = _read(self._handle) if self._handle else []
+        self.rows = [Row(**fact | {"body": json.loads(fact["body"])}) for fact in self._ledger.read()]
 
     def append(self, run: str, *facts: tuple[str, str, dict[str, Any]]) -> list[Row]:
         """Write facts (kind, subject, body) in one commit and return them with their sequence numbers.
@@ -76,44 +72,20 @@ class Journal:
         Raises Fenced if another process wrote to the journal meanwhile.
         """
         with self._lock:
-            if self._handle is None:
-                DeltaTable.create(str(self.path), schema=SCHEMA, mode="ignore", configuration=dict(store.PROPERTIES))
-                self._handle = DeltaTable(str(self.path))
             now = datetime.now(UTC)
             first = (self.rows[-1].seq if self.rows else 0) + 1
-            new = [Row(first + n, now, run, kind, subject, body) for n, (kind, subject, body) in enumerate(facts)]
-            try:
-                write_deltalake(
-                    self._handle,
-                    pa.table(
-                        {
-                            "seq": [r.seq for r in new],
-                            "at": [r.at for r in new],
-                            "run": [r.run for r in new],
-                            "kind": [r.kind for r in new],
-                            "subject": [r.subject for r in new],
-                            "body": [json.dumps(r.body, sort_keys=True, default=str) for r in new],
-                        },
-                        schema=SCHEMA,
-                    ),
-                    mode="append",
-                    commit_properties=CommitProperties(app_transactions=[Transaction("journal", new[-1].seq)]),
-                )
-            except CommitFailedError as e:
-                raise Fenced(
-                    "Another process wrote to this lake's journal.", hint="start the same command again."
-                ) from e
-            self._handle.update_incremental()
-            self.rows.extend(
-                Row(r.seq, r.at, r.run, r.kind, r.subject, json.loads(json.dumps(r.body, default=str))) for r in new
-            )
+            said = [json.dumps(body, sort_keys=True, default=str) for _, _, body in facts]
+            new = [
+                Row(first + n, now, run, kind, subject, json.loads(said[n]))
+                for n, (kind, subject, _) in enumerate(facts)
+            ]
+            self._ledger.append([vars(r) | {"body": text} for r, text in zip(new, said, strict=True)])
+            self.rows.extend(new)
             return new
 
     def compact(self) -> None:
         """Few files again; called once a run."""
-        if self._handle is not None and len(self._handle.file_uris()) > 20:
-            self._handle.optimize.compact()
-            self._handle = store.handle(self.path)
+        self._ledger.compact()
 
     def of(self, *kinds: str) -> Iterator[Row]:
         return (r for r in self.rows if r.kind in kinds)
@@ -145,12 +117,3 @@ class Journal:
                 state.rejected = said.get("rejected", 0)
             state.commits.append(said)
         return found
-
-
-def _read(table: DeltaTable) -> list[Row]:
-    read = table.to_pyarrow_table().sort_by("seq").to_pydict()
-    columns: Sequence[list[Any]] = [read[n] for n in SCHEMA.names]
-    return [
-        Row(seq, at, run, kind, subject, json.loads(body))
-        for seq, at, run, kind, subject, body in zip(*columns, strict=True)
-    ]

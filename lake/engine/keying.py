@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import reduce
 from typing import Any
 
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -15,8 +14,8 @@ from pyspark.sql.types import StructType
 from lake.core.refresh import History, Keyed, Latest
 from lake.core.table import SLICE, Table
 from lake.core.transforms import HASH_RANGE, hash_sum, row_hash
-from lake.engine import store
 from lake.engine.session import empty, read
+from lake.engine.store import Log
 from lake.engine.work import Outcome, Prepared, Work
 
 MOST_LITERALS = 2000
@@ -115,17 +114,15 @@ class Keying(Work):
     def _moved(self, table: Table) -> tuple[list[str], list[str]] | None:
         """The data files that an input gained and lost since it was consumed; None if that cannot be known."""
         consumed = self.own.consumed.get(table.id, -1)
-        return store.changed_files(self.b.path(table), consumed, self.body["inputs"][table.id])
+        return Log(self.b.path(table)).changed_files(consumed, self.body["inputs"][table.id])
 
     def _feed(self, table: Table) -> DataFrame:
         """The rows of an input that came or went since it was consumed, netted."""
         files = self.moved[table]
         assert files is not None
-        held = DeltaTable(str(self.b.path(table)), version=self.body["inputs"][table.id])
+        log = Log(self.b.path(table), self.body["inputs"][table.id])
         names = [c.name for c in table.columns]
-        came, went = (
-            self.b.accepted(read(self.session, held, some), table, self.table).select(names) for some in files
-        )
+        came, went = (self.b.accepted(read(self.session, log, some), table, self.table).select(names) for some in files)
         if not files[1]:
             return came
         both = came.select("*", F.lit(1).alias("_sign")).unionByName(went.select("*", F.lit(-1).alias("_sign")))

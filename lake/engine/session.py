@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sys
 from collections.abc import Sequence
 
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from lake.engine import jars
 from lake.engine.conf import HOME, Conf
+from lake.engine.store import Log
 
 INTERPRETED_ROWS = 200_000
 INTERPRETED = {
@@ -87,16 +86,15 @@ def empty(spark: SparkSession, schema: StructType) -> DataFrame:
     return spark.range(0).select(*[F.lit(None).cast(f.dataType).alias(f.name) for f in schema.fields])
 
 
-def read(spark: SparkSession, table: DeltaTable, files: Sequence[str]) -> DataFrame:
+def read(spark: SparkSession, log: Log, files: Sequence[str]) -> DataFrame:
     """The rows in some data files of a table; where each one lies is its hidden `_metadata`.
 
     Without a snapshot of Spark's own: for a small table that costs more than its rows do.
     """
-    schema = StructType.fromJson(json.loads(table.schema().to_json()))
-    root = table.table_uri.removeprefix("file://").rstrip("/")
+    schema = StructType.fromJson(log.schema())
     if not files:
         return empty(spark, schema)
-    return spark.read.schema(schema).parquet(*[unglobbed(f"{root}/{f}") for f in files])
+    return spark.read.schema(schema).parquet(*[unglobbed(str(log.path / f)) for f in files])
 
 
 def unglobbed(path: str) -> str:

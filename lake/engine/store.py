@@ -16,8 +16,8 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
+from deltalake.exceptions import CommitFailedError
 from deltalake.transaction import AddAction, RemoveAction
 
 from lake.core.errors import Fenced, LakeError
@@ -45,13 +45,6 @@ def version(path: Path) -> int:
         return -1
 
 
-def handle(path: Path, at: int | None = None) -> DeltaTable | None:
-    try:
-        return DeltaTable(str(path), version=at)
-    except TableNotFoundError:
-        return None
-
-
 def create(path: Path, schema: dict[str, Any]) -> None:
     """Make an empty table (version 0) if there is none; `schema` as Spark's StructType writes it in JSON."""
     path.mkdir(parents=True, exist_ok=True)
@@ -60,11 +53,111 @@ def create(path: Path, schema: dict[str, Any]) -> None:
     )
 
 
-def transaction(path: Path) -> int:
-    """The sequence number of our last transaction on the table; -1 where there is none."""
-    table = handle(path)
-    found = table.transaction_version(APP) if table is not None else None
-    return -1 if found is None else found
+class Log:
+    """A table's log as it stood when it was opened; a commit comes right behind that version, or not at all."""
+
+    def __init__(self, path: Path, at: int | None = None) -> None:
+        self.path = path
+        self._table = DeltaTable(str(path), version=at)
+        self.version = int(self._table.version())
+
+    # --- what is in it ------------------------------------------------------------------------------------------------
+
+    def transaction(self) -> int:
+        """The sequence number of our last transaction; -1 where there is none."""
+        found = self._table.transaction_version(APP)
+        return -1 if found is None else found
+
+    def said(self, at: int) -> dict[str, Any]:
+        return said(self.path, at)
+
+    def changes_data(self, at: int) -> bool | None:
+        return changes_data(self.path, at)
+
+    def schema(self) -> dict[str, Any]:
+        """The stored schema as Spark's StructType writes it in JSON."""
+        found: dict[str, Any] = json.loads(self._table.schema().to_json())
+        return found
+
+    def files(self) -> list[str]:
+        """The paths, below the table's folder, of the data files that make up this version."""
+        return [str(p) for p in self._table.get_add_actions().column("path").to_pylist()]
+
+    def counts(self) -> dict[str, int]:
+        """Rows in each data file of this version, by the file's name."""
+        actions = self._table.get_add_actions()
+        paths, rows = actions.column("path").to_pylist(), actions.column("num_records").to_pylist()
+        return {name_of(p): n or 0 for p, n in zip(paths, rows, strict=True)}
+
+    def changed_files(self, after: int, until: int) -> tuple[list[str], list[str]] | None:
+        """The data files that commits (after, until] brought and took; None if one of these commits is gone.
+
+        The rows of the first less those of the second are what changed: copied rows cancel out.
+        """
+        came: dict[str, None] = {}
+        went: dict[str, None] = {}
+        for at in range(after + 1, until + 1):
+            actions = entries(self.path, at)
+            if actions is None:
+                return None
+            for action in actions:
+                add, remove = action.get("add"), action.get("remove")
+                if add and add.get("dataChange", True):
+                    came[unquote(add["path"])] = None
+                if remove and remove.get("dataChange", True):
+                    file = unquote(remove["path"])
+                    if file in came:
+                        del came[file]
+                    else:
+                        went[file] = None
+        return list(came), list(went)
+
+    # --- what comes behind it -----------------------------------------------------------------------------------------
+
+    def widened(self, schema: dict[str, Any]) -> Log:
+        """The log with the columns of `schema` that the table has not yet: a commit of its own that changes no row."""
+        known = {f.name for f in self._table.schema().fields}
+        new = [f for f in Schema.from_json(json.dumps(schema)).fields if f.name not in known]
+        if not new:
+            return self
+        self._table.alter.add_columns(new)
+        return Log(self.path)
+
+    def commit(
+        self,
+        sequence: int,
+        words: dict[str, Any],
+        *,
+        gone: Collection[str] | None = (),
+        schema: dict[str, Any] | None = None,
+    ) -> int:
+        """Commit the data files in the folder of `sequence` as our transaction.
+
+        words   what the commit says of itself
+        gone    names of the data files that leave; None: all there are, and the table takes on `schema`
+
+        Returns the new version. Raises Fenced if somebody committed meanwhile: then nothing was changed.
+        """
+        add = list(_described(self.path, folder(self.path, sequence)))
+        now = int(time.time() * 1000)
+        leave = [RemoveAction(f, True, now) for f in self.files() if name_of(f) in gone] if gone else []
+        try:
+            self._table.create_write_transaction(
+                [*add, *leave],
+                "overwrite" if gone is None else "append",
+                Schema.from_json(json.dumps(schema)) if schema else self._table.schema(),
+                commit_properties=CommitProperties(
+                    app_transactions=[Transaction(APP, sequence)],
+                    custom_metadata={"userMetadata": json.dumps(words, default=str)},
+                    max_commit_retries=0,
+                ),
+            )
+        except CommitFailedError as e:
+            raise Fenced(
+                f"{self.path} was written by another process while this run worked on it; nothing was changed.",
+                hint="start the same command again.",
+            ) from e
+        return self.version + 1
 
 
 # --- data files -------------------------------------------------------------------------------------------------------
@@ -75,44 +168,8 @@ def folder(path: Path, sequence: int) -> Path:
     return path / DATA / f"{sequence:09d}"
 
 
-def files(table: DeltaTable) -> list[str]:
-    """The paths, below the table's folder, of the data files that make up this version of it."""
-    return [str(p) for p in table.get_add_actions().column("path").to_pylist()]
-
-
-def counts(table: DeltaTable) -> dict[str, int]:
-    """Rows in each data file of this version, by the file's name."""
-    actions = table.get_add_actions()
-    paths, rows = actions.column("path").to_pylist(), actions.column("num_records").to_pylist()
-    return {name_of(p): n or 0 for p, n in zip(paths, rows, strict=True)}
-
-
 def name_of(file: str) -> str:
     return file.rsplit("/", 1)[-1]
-
-
-def changed_files(path: Path, after: int, until: int) -> tuple[list[str], list[str]] | None:
-    """The data files that commits (after, until] brought and took; None if one of these commits cannot be read.
-
-    The rows of the first less those of the second are what changed: copied rows cancel out.
-    """
-    came: dict[str, None] = {}
-    went: dict[str, None] = {}
-    for at in range(after + 1, until + 1):
-        actions = entries(path, at)
-        if actions is None:
-            return None
-        for action in actions:
-            add, remove = action.get("add"), action.get("remove")
-            if add and add.get("dataChange", True):
-                came[unquote(add["path"])] = None
-            if remove and remove.get("dataChange", True):
-                file = unquote(remove["path"])
-                if file in came:
-                    del came[file]
-                else:
-                    went[file] = None
-    return list(came), list(went)
 
 
 def _described(path: Path, files_in: Path) -> Iterator[AddAction]:
@@ -187,52 +244,41 @@ def changes_data(path: Path, at: int) -> bool | None:
     return any(a.get("dataChange", True) for e in actions if (a := e.get("add") or e.get("remove")))
 
 
-def widened(table: DeltaTable, schema: dict[str, Any]) -> DeltaTable:
-    """The table with the columns of `schema` that it has not yet: a commit of its own that changes no row."""
-    known = {f.name for f in table.schema().fields}
-    new = [f for f in Schema.from_json(json.dumps(schema)).fields if f.name not in known]
-    if not new:
-        return table
-    table.alter.add_columns(new)
-    return DeltaTable(table.table_uri)
+class Ledger:
+    """An append-only table of facts; facts are appended right behind what was read, or not at all."""
 
+    def __init__(self, path: Path, schema: pa.Schema) -> None:
+        self.path, self.schema = path, schema
+        self._table = DeltaTable(str(path)) if version(path) >= 0 else None
 
-def commit(
-    table: DeltaTable,
-    sequence: int,
-    words: dict[str, Any],
-    *,
-    gone: Collection[str] | None = (),
-    schema: dict[str, Any] | None = None,
-) -> int:
-    """Commit the data files in the folder of `sequence` as our transaction, right behind the version that `table` is.
+    def read(self) -> list[dict[str, Any]]:
+        """Every fact, in the order of `seq`."""
+        if self._table is None:
+            return []
+        found: list[dict[str, Any]] = self._table.to_pyarrow_table().sort_by("seq").to_pylist()
+        return found
 
-    words   what the commit says of itself
-    gone    names of the data files that leave; None: all there are, and the table takes on `schema`
+    def append(self, facts: Sequence[dict[str, Any]]) -> None:
+        """Raises Fenced if another process appended since this one read."""
+        if self._table is None:
+            DeltaTable.create(str(self.path), schema=self.schema, mode="ignore", configuration=dict(PROPERTIES))
+            self._table = DeltaTable(str(self.path))
+        try:
+            write_deltalake(
+                self._table,
+                pa.Table.from_pylist(list(facts), schema=self.schema),
+                mode="append",
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
+        except CommitFailedError as e:
+            raise Fenced("Another process wrote to this lake's journal.", hint="start the same command again.") from e
+        self._table.update_incremental()
 
-    Returns the new version. Raises Fenced if somebody committed since `table` was read: then nothing was changed.
-    """
-    path = Path(table.table_uri.removeprefix("file://"))
-    add = list(_described(path, folder(path, sequence)))
-    now = int(time.time() * 1000)
-    leave = [RemoveAction(f, True, now) for f in files(table) if name_of(f) in gone] if gone else []
-    try:
-        table.create_write_transaction(
-            [*add, *leave],
-            "overwrite" if gone is None else "append",
-            Schema.from_json(json.dumps(schema)) if schema else table.schema(),
-            commit_properties=CommitProperties(
-                app_transactions=[Transaction(APP, sequence)],
-                custom_metadata={"userMetadata": json.dumps(words, default=str)},
-                max_commit_retries=0,
-            ),
-        )
-    except CommitFailedError as e:
-        raise Fenced(
-            f"{path} was written by another process while this run worked on it; nothing was changed.",
-            hint="start the same command again.",
-        ) from e
-    return int(table.version()) + 1
+    def compact(self) -> None:
+        """Few files again."""
+        if self._table is not None and len(self._table.file_uris()) > 20:
+            self._table.optimize.compact()
+            self._table = DeltaTable(str(self.path))
 
 
 def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:

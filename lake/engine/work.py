@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from deltalake import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -19,6 +18,7 @@ from lake.engine import store
 from lake.engine.control import State
 from lake.engine.plan import commits_since, takes_as_of
 from lake.engine.session import read
+from lake.engine.store import Log
 
 if TYPE_CHECKING:
     from lake.engine.build import Builder
@@ -94,7 +94,7 @@ Prepared = tuple[Outcome, Change | None]
 class Work:
     """The computation behind one refresh: its inputs pinned, its frames cached until the commit is made.
 
-    held        the table as it stands; what is committed comes right behind it
+    log         the table as it stands; what is committed comes right behind it
     body        what the task says of itself in the journal; a strategy adds what its next run will need
     feeds       per input, its commits since this table last consumed it
     start_over  whether nothing stored may be built upon
@@ -105,13 +105,13 @@ class Work:
         builder: Builder,
         table: Table,
         session: SparkSession,
-        held: DeltaTable,
+        log: Log,
         body: dict[str, Any],
         *,
         landing: Landing | None = None,
         scorer: Scorer | None = None,
     ) -> None:
-        self.b, self.table, self.session, self.held, self.body = builder, table, session, held, body
+        self.b, self.table, self.session, self.log, self.body = builder, table, session, log, body
         self.landing, self.scorer = landing, scorer
         self.own = builder.state(table)
         self.cached: list[DataFrame] = []
@@ -138,8 +138,8 @@ class Work:
 
     def stored(self, names: Collection[str] | None = None) -> DataFrame:
         """The table's own rows (those in the data files named), and in `_in` the name of the data file of each."""
-        files = [f for f in store.files(self.held) if names is None or store.name_of(f) in names]
-        rows = read(self.session, self.held, files)
+        files = [f for f in self.log.files() if names is None or store.name_of(f) in names]
+        rows = read(self.session, self.log, files)
         return rows.withColumn("_in", F.col("_metadata.file_name") if files else F.lit(None).cast("string"))
 
     def exchanged(
@@ -150,7 +150,7 @@ class Work:
         made = new.select(columns)
         if gone:
             made = stays(self.stored(gone)).select(columns).unionByName(made)
-            rows += sum(n for f, n in store.counts(self.held).items() if f in gone)
+            rows += sum(n for f, n in self.log.counts().items() if f in gone)
         return Change(lambda _: made, self.files_for(rows), gone)
 
     def files_for(self, rows: int) -> int:
