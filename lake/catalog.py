@@ -8,21 +8,25 @@ from lake.company import gold as company_gold
 from lake.company import reports as company_reports
 from lake.core.errors import LakeError
 from lake.core.graph import ordered
+from lake.core.law import Law
 from lake.core.model import Model
 from lake.core.report import Report
 from lake.core.table import Table
 from lake.robot import bronze as robot_bronze
 from lake.robot import gold as robot_gold
+from lake.robot import laws as robot_laws
 from lake.robot import public as robot_public
 from lake.robot import reports as robot_reports
 from lake.robot import silver as robot_silver
 from lake.supply import bronze as supply_bronze
 from lake.supply import gold as supply_gold
+from lake.supply import laws as supply_laws
 from lake.supply import models as supply_models
 from lake.supply import public as supply_public
 from lake.supply import silver as supply_silver
 from lake.warehouse import bronze as warehouse_bronze
 from lake.warehouse import gold as warehouse_gold
+from lake.warehouse import laws as warehouse_laws
 from lake.warehouse import public as warehouse_public
 from lake.warehouse import silver as warehouse_silver
 
@@ -41,6 +45,12 @@ MODULES: list[ModuleType] = [
     robot_gold,
     robot_public,
     company_gold,
+]
+LAWS: list[Law] = [
+    value
+    for module in (supply_laws, warehouse_laws, robot_laws)
+    for value in vars(module).values()
+    if isinstance(value, Law)
 ]
 MODELS: list[Model] = [supply_models.lead_time]
 REPORTS: list[Report] = [

@@ -94,6 +94,32 @@ def _commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding
     return found + [Finding("audit", table.id, f"version {v} is lost") for v in lost]
 
 
+def history(table: Table, state: State, conf: Conf) -> list[Finding]:
+    """What the table's whole log and the journal do not agree on, and which data files are not what they were."""
+    path = conf.root / table.path
+    found = _commits(table, state, conf, -1)
+    newest = store.version(path)
+    for said in state.commits:
+        words = store.said(path, said["version"]) if said["version"] <= newest else {}
+        wrong = [k for k in ("rows", "hash", "changed", "rejected") if words and said.get(k) != words.get(k)]
+        if wrong:
+            found.append(
+                Finding("audit", table.id, f"version {said['version']} and the journal differ in {', '.join(wrong)}")
+            )
+    missing = [v for v in range(newest + 1) if store.entries(path, v) is None]
+    if missing:
+        return [*found, Finding("audit", table.id, f"its log has no version {missing[0]}")]
+    for file, size in store.Log(path).sizes().items():
+        there = path / file
+        if not there.is_file():
+            found.append(Finding("audit", table.id, f"its data file {file} is missing"))
+        elif there.stat().st_size != size:
+            found.append(
+                Finding("audit", table.id, f"its data file {file} has {there.stat().st_size} bytes, not {size}")
+            )
+    return found
+
+
 def _share(typed: Table, state: State, conf: Conf, since: int) -> list[Finding]:
     commits = [c for c in state.commits if c["version"] > since and c.get("changed")]
     before = next((c for c in reversed(state.commits) if c["version"] <= since and c.get("changed")), None)

@@ -36,6 +36,9 @@ class Options:
     select: str | None = None
     strict: bool = False
     debug: bool = False
+    laws: tuple[str, ...] = ()
+    catalogue: bool = False
+    as_json: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -60,6 +63,12 @@ def options(job: str, argv: Sequence[str]) -> Options:
     )
     parser.add_argument("--strict", action="store_true", help="release nothing if anything is stale")
     parser.add_argument("--debug", action="store_true", help="stack traces and all")
+    if job == "verify":
+        parser.add_argument("--law", action="append", default=[], metavar="LAW", help="only this one; may be repeated")
+        parser.add_argument(
+            "--catalogue", action="store_true", help="list the faults that are tested, and how that went"
+        )
+        parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(list(argv))
     if given.date and given.until:
         raise WrongUse("--date and --to say the same thing twice.", hint="give one of them.")
@@ -72,6 +81,9 @@ def options(job: str, argv: Sequence[str]) -> Options:
         given.select,
         given.strict,
         given.debug,
+        tuple(getattr(given, "law", ())),
+        getattr(given, "catalogue", False),
+        getattr(given, "json", False),
     )
     if read.since and read.until and read.since > read.until:
         raise WrongUse(f"--from {read.since} lies after {read.until}.")

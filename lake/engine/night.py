@@ -89,7 +89,7 @@ def run(
                 log.info("recovered: %s", line)
             ahead = prospect(conf, journal, tables, day=day, since=since, chosen=chosen)
         result = Result()
-        _build_all(ahead, builder, tables, result, conf)
+        build_all(ahead, builder, tables, result)
         versions = _learn(builder, journal, models, ahead, result, conf, train=train)
         if publish:
             _release(conf, journal, builder, tables, ahead, result, versions, name, time.monotonic() - started, strict)
@@ -99,13 +99,13 @@ def run(
         return result
 
 
-def _build_all(ahead: Prospect, builder: Builder, tables: Sequence[Table], result: Result, conf: Conf) -> None:
+def build_all(ahead: Prospect, builder: Builder, tables: Sequence[Table], result: Result) -> None:
     """Refresh tables side by side, each when its inputs are ready; a failed one holds back only what is below it."""
     todo = {s.table for s in ahead.steps if not plan.is_score(s.table)}
     landings = {landing.source: landing for landing in ahead.landings}
     total, done = len(todo), 0
     running: dict[Future[str], Table] = {}
-    with ThreadPoolExecutor(conf.spark.threads, thread_name_prefix="refresh") as pool:
+    with ThreadPoolExecutor(builder.conf.spark.threads, thread_name_prefix="refresh") as pool:
         while todo or running:
             ready = [
                 t for t in tables if t in todo and not any(i in todo or i in running.values() for i in t.all_inputs)

@@ -21,6 +21,9 @@ def ready(options: Options, tables: Sequence[Table]) -> int:
     conf = load(options.env)
     chosen = select(options.select, tables)
     prospect.check_disk(conf)
+    if options.job == "verify":
+        write_properties(conf)
+        return 0
     lease.check_free(conf.root)
     if options.job == "nightly":
         make_demo(conf)

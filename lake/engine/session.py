@@ -55,6 +55,10 @@ def properties(conf: Conf) -> dict[str, str]:
         "spark.scheduler.mode": "FAIR",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
+        "spark.ui.retainedJobs": "20",
+        "spark.ui.retainedStages": "20",
+        "spark.ui.retainedTasks": "200",
+        "spark.sql.ui.retainedExecutions": "5",
         "spark.python.worker.reuse": "true",
         "spark.pyspark.python": sys.executable,
     }

@@ -9,7 +9,6 @@ import json
 import re
 import time
 from collections.abc import Collection, Iterator, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -82,6 +81,11 @@ class Log:
     def files(self) -> list[str]:
         """The paths, below the table's folder, of the data files that make up this version."""
         return [str(p) for p in self._table.get_add_actions().column("path").to_pylist()]
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes in each data file of this version."""
+        actions = self._table.get_add_actions()
+        return dict(zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True))
 
     def counts(self) -> dict[str, int]:
         """Rows in each data file of this version, by the file's name."""
@@ -173,43 +177,23 @@ def name_of(file: str) -> str:
 
 
 def _described(path: Path, files_in: Path) -> Iterator[AddAction]:
-    """The data files that Spark wrote into a folder, with what readers may skip by: rows, and ends of days and numbers.
+    """The data files that Spark wrote into a folder, and how many rows each has.
 
-    No statistics of texts: they would carry values of rows into the log.
+    No ends of values: of texts they would carry persons into the log, and where only some columns have them, delta-rs
+    finds no row at all by the others. Readers skip by the statistics in the files themselves.
     """
     for file in sorted(files_in.glob("*.parquet")):
         read = pq.read_metadata(file)
         if not read.num_rows:
             continue
-        ends = dict(_ends(read))
         yield AddAction(
             path=file.relative_to(path).as_posix(),
             size=file.stat().st_size,
             partition_values={},
             modification_time=int(file.stat().st_mtime * 1000),
             data_change=True,
-            stats=json.dumps(
-                {
-                    "numRecords": read.num_rows,
-                    "minValues": {c: least for c, (least, _) in ends.items()},
-                    "maxValues": {c: most for c, (_, most) in ends.items()},
-                }
-            ),
+            stats=json.dumps({"numRecords": read.num_rows}),
         )
-
-
-def _ends(read: pq.FileMetaData) -> Iterator[tuple[str, tuple[Any, Any]]]:
-    """The least and the greatest value of each column of days or whole numbers."""
-    for n in range(read.num_columns):
-        column = read.schema.column(n)
-        if column.path != column.name or column.physical_type not in ("INT32", "INT64"):
-            continue
-        if column.logical_type.type not in ("DATE", "INT", "NONE"):
-            continue
-        found = [read.row_group(g).column(n).statistics for g in range(read.num_row_groups)]
-        if all(s is not None and s.has_min_max for s in found):
-            ends = min(s.min for s in found), max(s.max for s in found)
-            yield column.name, tuple(e.isoformat() if isinstance(e, date) else e for e in ends)  # type: ignore[misc]
 
 
 # --- commits ----------------------------------------------------------------------------------------------------------
