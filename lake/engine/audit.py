@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lake.core.errors import LakeError
 from lake.core.table import Table
 from lake.engine import store
 from lake.engine.conf import Conf
@@ -97,8 +98,14 @@ def _commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding
 def history(table: Table, state: State, conf: Conf) -> list[Finding]:
     """What the table's whole log and the journal do not agree on, and which data files are not what they were."""
     path = conf.root / table.path
-    found = _commits(table, state, conf, -1)
     newest = store.version(path)
+    for at in range(newest + 1):
+        try:
+            if store.entries(path, at) is None:
+                return [Finding("audit", table.id, f"its log has no version {at}")]
+        except LakeError:
+            return [Finding("audit", table.id, f"version {at} of its log cannot be read")]
+    found = _commits(table, state, conf, -1)
     for said in state.commits:
         words = store.said(path, said["version"]) if said["version"] <= newest else {}
         wrong = [k for k in ("rows", "hash", "changed", "rejected") if words and said.get(k) != words.get(k)]
@@ -106,9 +113,6 @@ def history(table: Table, state: State, conf: Conf) -> list[Finding]:
             found.append(
                 Finding("audit", table.id, f"version {said['version']} and the journal differ in {', '.join(wrong)}")
             )
-    missing = [v for v in range(newest + 1) if store.entries(path, v) is None]
-    if missing:
-        return [*found, Finding("audit", table.id, f"its log has no version {missing[0]}")]
     for file, size in store.Log(path).sizes().items():
         there = path / file
         if not there.is_file():
