@@ -74,16 +74,16 @@ def rewrite(lake: FiveTables, name: str, change: Callable[[pa.Table], pa.Table])
 
 def edit_journal(lake: FiveTables, kind: str, change: Callable[[dict[str, object]], object]) -> None:
     """Change what the last row of a kind says."""
-    log = store.Log(lake.conf.root / "_control" / "journal")
+    where = lake.conf.root / "_control" / "journal"
     seq = [r.seq for r in lake.journal.of(kind)][-1]
-    for file in (log.path / f for f in log.files()):
-        rows = pq.ParquetFile(file).read().to_pylist()
-        for row in rows:
-            if row["seq"] == seq:
-                body = json.loads(row["body"])
-                change(body)
-                row["body"] = json.dumps(body)
-        pq.write_table(pa.Table.from_pylist(rows, schema=pq.read_schema(file)), file)
+    facts = store.rows(where)
+    rows = facts.to_pylist()
+    for row in rows:
+        if row["seq"] == seq:
+            body = json.loads(row["body"])
+            change(body)
+            row["body"] = json.dumps(body)
+    write_deltalake(str(where), pa.Table.from_pylist(rows, schema=facts.schema), mode="overwrite")
 
 
 def last_commit(lake: FiveTables, name: str) -> Path:
