@@ -32,6 +32,17 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
 
 
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Leave behind how the tests of faults ended, for `verify --catalogue`."""
+    ended: dict[str, str] = config.cache.get("lake/faults", {})
+    for outcome in ("passed", "failed"):
+        for report in terminalreporter.stats.get(outcome, []):
+            name = report.location[2].split("[")[0].split(".")[-1]
+            if name.startswith("test_F"):
+                ended[name] = outcome
+    config.cache.set("lake/faults", ended)
+
+
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A local session with Delta, as a night has it."""

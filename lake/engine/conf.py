@@ -89,15 +89,20 @@ class Conf(BaseSettings):
 
     @property
     def root(self) -> Path:
-        return HOME / self.lake.root
+        return _place(self.lake.root)
 
     @property
     def raw(self) -> Path:
-        return HOME / self.lake.raw
+        return _place(self.lake.raw)
 
     @property
     def public(self) -> Path:
-        return HOME / self.lake.public
+        return _place(self.lake.public)
+
+
+def _place(path: str) -> Path:
+    """A place of the configuration, without `..`: Spark names files without them."""
+    return Path(os.path.normpath(HOME / path))
 
 
 def load(env: str = "local") -> Conf:

@@ -7,6 +7,7 @@ a withdrawn original are all the difference between the files so wanted and the 
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -94,6 +95,7 @@ def base_of(source: Table, conf: Conf) -> tuple[Path, str]:
     base = conf.public if source.delivery.public else conf.raw
     pattern = (said.path if said and said.path else None) or source.delivery.path
     if pattern.startswith("/"):
+        pattern = os.path.normpath(pattern)
         fixed = Path(pattern.split("*", 1)[0])
         base = fixed if pattern.split("*", 1)[0].endswith("/") else fixed.parent
         pattern = str(Path(pattern).relative_to(base))

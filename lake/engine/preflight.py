@@ -22,6 +22,9 @@ def ready(options: Options, tables: Sequence[Table]) -> int:
     chosen = select(options.select, tables)
     prospect.check_disk(conf)
     if options.job == "verify":
+        if options.catalogue:
+            print("\n".join(catalogue.lines(catalogue.faults())))
+            return NOTHING_TO_DO
         write_properties(conf)
         return 0
     lease.check_free(conf.root)

@@ -15,6 +15,8 @@ from lake.core.refresh import FORWARD, append, full, history, keyed, latest, sli
 from lake.core.table import Column, source, table
 
 HERE = "lake.five.silver"
+WEIGHT = 1
+"""What `daily` weighs a movement by: a test that changes it changes the table's definition."""
 
 deliveries = source(
     "deliveries", HERE, "Movements of things, as delivered.", format="jsonl", path="five/deliveries/dt=*/*"
@@ -114,7 +116,7 @@ def facts(moved: DataFrame, versions: DataFrame, seen: DataFrame) -> DataFrame:
 )
 def daily(moved: DataFrame) -> DataFrame:
     """One row per thing and day with a movement."""
-    net = F.sum("quantity").cast("decimal(18,2)").alias("net")
+    net = (F.sum("quantity") * WEIGHT).cast("decimal(18,2)").alias("net")
     return moved.groupBy("thing", F.to_date("at").alias("on")).agg(net)
 
 

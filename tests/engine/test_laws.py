@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
-import pytest
-
-from lake.engine import audit, night, store
+from lake.engine import audit, store
 from lake.engine.release import newest, rollback
-from tests.engine.conftest import TABLES, Died, FiveTables, table
+from tests.engine.conftest import TABLES, FiveTables, table
 from tests.engine.five_tables import land, land_things, move
-from tests.engine.schedules import nights
+from tests.engine.test_schedules import check_laws
 
-SEEDS = int(os.environ.get("LAKE_SCHEDULES", "25"))
 Scratch = Callable[[FiveTables], FiveTables]
-
-
-def check_laws(lake: FiveTables, scratch: FiveTables, story: list[str]) -> None:
-    assert lake.told() == lake.held(), f"the journal is wrong about what is stored, after {story}"
-    assert lake.told() == scratch.told(), f"incremental differs from scratch, after {story}"
-    assert night.written_unplanned(lake.journal) == []
-    account = audit.accounts(TABLES, lake.journal.states(), lake.journal)["five.bronze.deliveries"]
-    home = account["header"] + account["blank"] + account["accepted"] + account["rejected"]
-    assert account["lines"] == home
-
-
-def play(lake: FiveTables, seed: int, count: int) -> list[str]:
-    story = []
-    for done in nights(lake.raw, seed, count):
-        story.append(done)
-        assert lake.night().exit_code == 0, story
-    return story
-
-
-@pytest.mark.parametrize("seed", [1])
-def test_a_random_schedule_equals_one_build(lake: FiveTables, from_scratch: Scratch, seed: int) -> None:
-    story = play(lake, seed, 3)
-    check_laws(lake, from_scratch(lake), story)
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("seed", range(100, 100 + SEEDS))
-def test_many_random_schedules_equal_one_build(lake: FiveTables, from_scratch: Scratch, seed: int) -> None:
-    story = play(lake, seed, 5)
-    check_laws(lake, from_scratch(lake), story)
 
 
 def test_late_corrected_and_withdrawn_files_reach_every_table(lake: FiveTables, from_scratch: Scratch) -> None:
@@ -114,30 +79,6 @@ def test_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: FiveTab
     assert (back.number, back.tables) == (3, first.tables)
     rows = store.rows(lake.conf.root / table("facts").path, at=back.tables[table("facts").id]["version"])
     assert rows["thing"].to_pylist() == ["bolt"]
-
-
-PLACES = [
-    "opened",
-    "committed",
-    "before release",
-    *[pytest.param(place, marks=pytest.mark.soak) for place in ("before open", "closed", "audited", "released")],
-]
-
-
-@pytest.mark.parametrize("place", PLACES)
-def test_a_run_that_died_anywhere_is_finished_by_the_same_command(
-    lake: FiveTables, from_scratch: Scratch, crash_at: Callable[[str | None], list[str]], place: str
-) -> None:
-    land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), "broken"])
-    land_things(lake.raw, "2026-01-05", {"bolt": "red"})
-    crash_at(place)
-    with pytest.raises(Died):
-        lake.night()
-    crash_at(None)
-    result = lake.night()
-    assert result.release is not None
-    check_laws(lake, from_scratch(lake), [f"died at {place!r}"])
-    assert lake.journal.open_tasks() == []
 
 
 def test_an_intruder_is_found_before_the_release(lake: FiveTables) -> None:

@@ -22,9 +22,9 @@ from tests.engine.five_tables import land, land_things, move
 
 @pytest.fixture(scope="module")
 def sound(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> FiveTables:
-    """A lake of two nights, one of them with a correction."""
+    """A lake of two nights, one of them with a correction; its raw zone is named in a roundabout way."""
     home = tmp_path_factory.mktemp("sound")
-    lake = FiveTables(spark, home / "lake", home / "raw")
+    lake = FiveTables(spark, home / "lake", home / "lake" / ".." / "raw")
     records = [move("1", "bolt", "2026-01-05", 5), move("2", "nut", "2026-01-04", 2), "broken"]
     land(lake.raw, "2026-01-05", "a", records)
     land(lake.raw, "2026-01-05", "b", [move("3", "gear", "2026-01-03", 4)])
