@@ -4,17 +4,13 @@ import json
 
 from lake.catalog import LAWS, TABLES
 from lake.core.graph import select
-from lake.engine import catalogue, door
+from lake.engine import door
 from lake.engine.conf import load
 from lake.engine.door import Options
 from lake.engine.verify import Verifier
 
 
 def verify(options: Options) -> int:
-    if options.catalogue:
-        found = catalogue.faults()
-        print(json.dumps(found, indent=1) if options.as_json else "\n".join(catalogue.lines(found)))
-        return 0
     verdicts = Verifier(load(options.env), TABLES, LAWS, select(options.select, TABLES)).conclude(options.laws)
     if options.as_json:
         print(json.dumps([v.as_json() for v in verdicts], indent=1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from lake.core.graph import select
 from lake.core.table import Table
-from lake.engine import door, lease, prospect
+from lake.engine import catalogue, door, lease, prospect
 from lake.engine.conf import Conf, load
 from lake.engine.control import Journal
 from lake.engine.door import NOTHING_TO_DO, Options
@@ -23,7 +24,8 @@ def ready(options: Options, tables: Sequence[Table]) -> int:
     prospect.check_disk(conf)
     if options.job == "verify":
         if options.catalogue:
-            print("\n".join(catalogue.lines(catalogue.faults())))
+            found = catalogue.faults()
+            print(json.dumps(found, indent=1) if options.as_json else "\n".join(catalogue.lines(found)))
             return NOTHING_TO_DO
         write_properties(conf)
         return 0
