@@ -35,7 +35,7 @@ def holding(landing: Landing) -> dict[str, Any]:
     return intake.loaded([{"add": [f.as_record() for f in landing.add]}])
 
 
-def test_a_file_with_the_same_content_is_a_duplicate_of_the_earlier_one(conf: Conf) -> None:
+def test_F26_a_file_with_the_same_content_is_a_duplicate_of_the_earlier_one(conf: Conf) -> None:
     for day in ("2026-01-06", "2026-01-05"):
         land(conf.raw, day, "a", [move("1", "bolt", "2026-01-05", 1)])
     landing = look(conf)
@@ -60,7 +60,7 @@ def test_an_original_that_arrives_after_its_copy_takes_its_place(conf: Conf) -> 
     assert landing.remove == ["five/deliveries/dt=2026-01-06/copy.jsonl"]
 
 
-def test_the_same_name_with_new_content_replaces_its_rows(conf: Conf) -> None:
+def test_F27_the_same_name_with_new_content_replaces_its_rows(conf: Conf) -> None:
     land(conf.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 1)])
     held = holding(look(conf))
     assert not look(conf, held).changed
@@ -99,7 +99,7 @@ def test_a_file_in_the_wrong_folder_is_rejected_with_its_reason(conf: Conf) -> N
     assert "wrong folder" in look(conf).rejected["five/deliveries/dt=2026-01-05/wrong.jsonl"]
 
 
-def test_an_unknown_column_is_told_and_the_file_loaded(conf: Conf) -> None:
+def test_F44_an_unknown_column_is_told_and_the_file_loaded(conf: Conf) -> None:
     record = move("1", "bolt", "2026-01-05", 1) | {"mood": "good"}
     land(conf.raw, "2026-01-05", "a", [record])
     landing = look(conf)
@@ -107,7 +107,7 @@ def test_an_unknown_column_is_told_and_the_file_loaded(conf: Conf) -> None:
     assert len(landing.add) == 1
 
 
-def test_a_header_without_a_required_column_rejects_the_file(conf: Conf) -> None:
+def test_F44_a_header_without_a_required_column_rejects_the_file(conf: Conf) -> None:
     path = land_things(conf.raw, "2026-01-05", {})
     path.write_text("thing,size\nbolt,3\n", encoding="utf-8")
     landing = look(conf, source=five.things, typed=five.thing_files)
@@ -121,7 +121,7 @@ def test_another_delimiter_is_named(conf: Conf) -> None:
     assert "';'" in landing.rejected["five/things/dt=2026-01-05/things.csv"]
 
 
-def test_a_torn_gzip_is_rejected_whole(conf: Conf) -> None:
+def test_F47_a_torn_gzip_is_rejected_whole(conf: Conf) -> None:
     path = land(conf.raw, "2026-01-05", "a", [move(str(n), "bolt", "2026-01-05", n) for n in range(500)])
     torn = gzip.compress(path.read_bytes())[:-40]
     path.unlink()
@@ -129,7 +129,7 @@ def test_a_torn_gzip_is_rejected_whole(conf: Conf) -> None:
     assert look(conf).rejected["five/deliveries/dt=2026-01-05/a.jsonl.gz"].startswith("gz_truncated")
 
 
-def test_an_empty_file_is_loaded_with_nothing_in_it(conf: Conf) -> None:
+def test_F35_an_empty_file_is_loaded_with_nothing_in_it(conf: Conf) -> None:
     land(conf.raw, "2026-01-05", "a", [])
     [file] = look(conf).add
     assert (file.print.lines, file.print.records) == (0, 0)

@@ -66,8 +66,8 @@ def copied(lake: FiveTables, root: Path) -> FiveTables:
     return FiveTables(lake.spark, root, lake.raw)
 
 
-def dies(lake: FiveTables, crash_at: CrashAt, turn: int) -> bool:
-    """Whether the next run dies at the place of this turn (a shorter one may end before it)."""
+def dies(lake: FiveTables, crash_at: CrashAt, turn: int | str) -> bool:
+    """Whether the next run dies at the place of this turn or name (a shorter one may end before it)."""
     crash_at(str(turn))
     try:
         lake.night()

@@ -13,7 +13,7 @@ from tests.engine.test_schedules import check_laws
 Scratch = Callable[[FiveTables], FiveTables]
 
 
-def test_late_corrected_and_withdrawn_files_reach_every_table(lake: FiveTables, from_scratch: Scratch) -> None:
+def test_F27_late_corrected_and_withdrawn_files_reach_every_table(lake: FiveTables, from_scratch: Scratch) -> None:
     first = land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), move("2", "nut", "2026-01-05", 3)])
     second = land(lake.raw, "2026-01-05", "b", [move("3", "bolt", "2026-01-05", 1)])
     land_things(lake.raw, "2026-01-05", {"bolt": "red", "nut": "blue"})
@@ -34,7 +34,7 @@ def test_late_corrected_and_withdrawn_files_reach_every_table(lake: FiveTables, 
     }  # fmt: skip
 
 
-def test_a_duplicate_steps_in_for_its_withdrawn_original(lake: FiveTables, from_scratch: Scratch) -> None:
+def test_F26_a_duplicate_steps_in_for_its_withdrawn_original(lake: FiveTables, from_scratch: Scratch) -> None:
     original = land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     land(lake.raw, "2026-01-06", "same", [move("1", "bolt", "2026-01-05", 5)])
     lake.night()
@@ -46,7 +46,7 @@ def test_a_duplicate_steps_in_for_its_withdrawn_original(lake: FiveTables, from_
     assert lake.told()[table("movements").id][0] == 1
 
 
-def test_a_night_with_nothing_new_writes_nothing(lake: FiveTables) -> None:
+def test_F25_a_night_with_nothing_new_writes_nothing(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     lake.night()
     before = {t.id: store.version(lake.conf.root / t.path) for t in TABLES}
@@ -57,7 +57,7 @@ def test_a_night_with_nothing_new_writes_nothing(lake: FiveTables) -> None:
     assert newest(lake.journal) == release
 
 
-def test_a_late_row_rewrites_only_the_days_it_touches(lake: FiveTables) -> None:
+def test_F31_a_late_row_rewrites_only_the_days_it_touches(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move(str(n), "bolt", f"2026-01-{n:02}", n) for n in range(1, 5)])
     lake.night()
     land(lake.raw, "2026-01-06", "late", [move("late", "bolt", "2026-01-02", 1)])
@@ -68,7 +68,7 @@ def test_a_late_row_rewrites_only_the_days_it_touches(lake: FiveTables) -> None:
     assert rolling["slices"] == ["2026-01-02", "2026-01-03", "2026-01-04"]
 
 
-def test_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: FiveTables) -> None:
+def test_F46_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     first = lake.night().release
     land(lake.raw, "2026-01-06", "a", [move("2", "nut", "2026-01-06", 3)])
@@ -81,7 +81,7 @@ def test_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: FiveTab
     assert rows["thing"].to_pylist() == ["bolt"]
 
 
-def test_an_intruder_is_found_before_the_release(lake: FiveTables) -> None:
+def test_F22_an_intruder_is_found_before_the_release(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     lake.night()
     path = str(lake.conf.root / table("daily").path)

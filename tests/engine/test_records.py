@@ -97,7 +97,7 @@ def test_one_bad_field_leaves_the_others_readable(typed: Typed) -> None:
     assert (row["id"], row["thing"], row["quantity"]) == ("1", "bolt", None)
 
 
-def test_a_reordered_header_and_an_unknown_column_do_no_harm(typed: Typed) -> None:
+def test_F44_a_reordered_header_and_an_unknown_column_do_no_harm(typed: Typed) -> None:
     [row] = typed.csv(b"colour,mood,thing\nred,good,bolt\n")
     assert (row["_ok"], row["thing"], row["colour"]) == (True, "bolt", "red")
 
@@ -124,7 +124,7 @@ def test_a_line_with_too_few_or_too_many_fields_is_rejected(typed: Typed, line: 
     assert (row["_ok"], row["_raw"]) == (False, line.decode())
 
 
-def test_bytes_that_are_not_utf8_are_kept_and_rejected(typed: Typed) -> None:
+def test_F47_bytes_that_are_not_utf8_are_kept_and_rejected(typed: Typed) -> None:
     [row] = typed.csv(b"thing,colour\nbolt,caf\xe9\n")
     assert not row["_ok"]
     assert row["_raw"]

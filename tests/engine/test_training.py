@@ -287,7 +287,7 @@ def test_a_foreign_class_refuses_the_model_even_with_a_manifest_of_its_own(copy,
         artefact.verify(copy, manifest=trained.manifest)
 
 
-def test_a_training_that_dies_leaves_nothing(tmp_path):
+def test_F51_a_training_that_dies_leaves_nothing(tmp_path):
     def fill(folder: Path) -> None:
         (folder / "card.json").write_text("{}")
         raise OSError("disk full")
