@@ -119,13 +119,19 @@ class Log:
     # --- what comes behind it -----------------------------------------------------------------------------------------
 
     def widened(self, schema: dict[str, Any]) -> Log:
-        """The log with the columns of `schema` that the table has not yet: a commit of its own that changes no row."""
+        """The log with the columns of `schema` that the table has not yet: a commit of its own that changes no row.
+
+        Raises Fenced if somebody committed meanwhile.
+        """
         known = {f.name for f in self._table.schema().fields}
         new = [f for f in Schema.from_json(json.dumps(schema)).fields if f.name not in known]
         if not new:
             return self
-        self._table.alter.add_columns(new)
-        return Log(self.path)
+        try:
+            self._table.alter.add_columns(new, commit_properties=CommitProperties(max_commit_retries=0))
+        except CommitFailedError as e:
+            raise self._fenced() from e
+        return Log(self.path, self.version + 1)
 
     def commit(
         self,
@@ -157,11 +163,14 @@ class Log:
                 ),
             )
         except CommitFailedError as e:
-            raise Fenced(
-                f"{self.path} was written by another process while this run worked on it; nothing was changed.",
-                hint="start the same command again.",
-            ) from e
+            raise self._fenced() from e
         return self.version + 1
+
+    def _fenced(self) -> Fenced:
+        return Fenced(
+            f"{self.path} was written by another process while this run worked on it; nothing was changed.",
+            hint="start the same command again.",
+        )
 
 
 # --- data files -------------------------------------------------------------------------------------------------------
@@ -246,7 +255,7 @@ class Ledger:
         """Raises Fenced if another process appended since this one read."""
         if self._table is None:
             DeltaTable.create(str(self.path), schema=self.schema, mode="ignore", configuration=dict(PROPERTIES))
-            self._table = DeltaTable(str(self.path))
+            self._table = DeltaTable(str(self.path), version=0)
         try:
             write_deltalake(
                 self._table,
@@ -256,13 +265,15 @@ class Ledger:
             )
         except CommitFailedError as e:
             raise Fenced("Another process wrote to this lake's journal.", hint="start the same command again.") from e
-        self._table.update_incremental()
 
     def compact(self) -> None:
-        """Few files again."""
+        """Few files again. What another process appended meanwhile stays unread: the next append is refused."""
         if self._table is not None and len(self._table.file_uris()) > 20:
-            self._table.optimize.compact()
-            self._table = DeltaTable(str(self.path))
+            at = int(self._table.version())
+            fewer = DeltaTable(str(self.path), version=at)
+            fewer.optimize.compact()
+            if fewer.version() == at + 1:
+                self._table = fewer
 
 
 def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
