@@ -6,6 +6,7 @@ and comes right behind the version that the task was worked out on, or not at al
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Collection
 from typing import Any
@@ -25,6 +26,7 @@ class Commits:
     def __init__(self, journal: Journal, run: str, log: Callable[[str], Log]) -> None:
         self.journal, self.run, self.log = journal, run, log
         self.states: dict[str, State] = journal.states()
+        self._lock = threading.Lock()
 
     def held(self, table: str) -> Log:
         """The table's log, to build on. Raises LakeError if it is not what the journal says."""
@@ -69,7 +71,12 @@ class Commits:
         closed = {"task": task.seq, "version": at, "seconds": round(time.monotonic() - started, 2), **outcome}
         self.journal.append(self.run, ("closed", table, closed))
         crash.point("closed")
-        self.states = self.journal.states()
+        self._look()
+
+    def _look(self) -> None:
+        """See what the journal says by now; of several threads, the last to look saw the most."""
+        with self._lock:
+            self.states = self.journal.states()
 
     def recover(self, tables: Collection[str]) -> list[str]:
         """Settle what an interrupted run left open: close what it committed, fence off what it did not."""
@@ -78,6 +85,7 @@ class Commits:
             table = task.subject
             if table not in tables:
                 self.journal.append(self.run, ("aborted", table, {"task": task.seq}))
+                crash.point("given up")
                 continue
             log = self.log(table)
             crash.point("recovering")
@@ -90,7 +98,7 @@ class Commits:
                 self._fence(log, table, task.seq)
                 settled.append(f"{table}: the open task {task.seq} of {task.run} is fenced off")
             crash.point("recovered")
-        self.states = self.journal.states()
+        self._look()
         return settled
 
     def _fence(self, log: Log, table: str, open_task: int) -> None:
@@ -98,6 +106,7 @@ class Commits:
         last = self.journal.states().get(table, State()).task
         body = last.body if last else {"inputs": {}, "definition": None}
         before = {k: v for k, v in body.items() if k not in ("add", "remove")}
+        crash.point("before fence")
         [fence] = self.journal.append(self.run, ("fence", table, before))
         crash.point("fence opened")
         said = {"kind": "fence", "changed": False}

@@ -76,6 +76,7 @@ def run(
         name = f"{purpose}-{ahead.as_of}-{(journal.rows[-1].seq if journal.rows else 0) + 1}"
         planned = [s.table.id for s in ahead.steps]
         journal.append(name, ("run", "", {"as_of": ahead.as_of, "planned": planned, "purpose": purpose}))
+        crash.point("begun")
         observed = [
             ("intake", landing.source.id, landing.observed())
             for landing in ahead.landings
@@ -83,6 +84,7 @@ def run(
         ]
         if observed:
             journal.append(name, *observed)
+            crash.point("observed")
         builder = Builder(session(conf), conf, journal, name, ahead.as_of, tables)
         if ahead.unsettled:
             for line in builder.recover():
@@ -95,6 +97,7 @@ def run(
             _release(conf, journal, builder, tables, ahead, result, versions, name, time.monotonic() - started, strict)
         body = {"seconds": round(time.monotonic() - started, 1), "written": result.written, "failed": result.failed}
         journal.append(name, ("ended", "", body | {"exit": result.exit_code}))
+        crash.point("ended")
         journal.compact()
         return result
 

@@ -15,7 +15,6 @@ from lake.engine.control import Journal, State
 from lake.engine.fingerprint import Cache
 from lake.engine.intake import Landing
 from lake.engine.plan import Step
-from lake.engine.release import Release
 
 
 @dataclass
@@ -64,17 +63,19 @@ def prospect(
     steps = plan.steps(tables, states, landings, as_of, chosen)
     news = any(has_news(landing, journal) for landing in landings)
     waiting = {} if day else intake.waited_for(sources, conf, as_of, date.today())
-    unreleased = _unreleased(tables, states, release.newest(journal))
+    unreleased = _unreleased(tables, states, journal)
     return Prospect(as_of, landings, steps, len(journal.open_tasks()), news, unreleased, waiting)
 
 
-def _unreleased(tables: Sequence[Table], states: Mapping[str, State], last: Release | None) -> bool:
+def _unreleased(tables: Sequence[Table], states: Mapping[str, State], journal: Journal) -> bool:
     """Whether rows changed that no release holds: a run died before it, or its audit refused it.
 
     After a rollback they are meant to be held back, until something new comes.
     """
-    if last is not None and last.body.get("reverts"):
-        return False
+    row, last = journal.last("release"), release.newest(journal)
+    if row is not None and row.body.get("reverts"):
+        known = {t.id for t in tables}
+        return any(r.seq > row.seq and r.subject in known and r.body.get("changed") for r in journal.of("closed"))
     released = last.tables if last else {}
     return any(plan.commits_since(states.get(t.id, State()), released.get(t.id, {}).get("version", -1)) for t in tables)
 

@@ -138,6 +138,7 @@ def rollback(conf: Conf, to: int | None = None) -> Release:
         if to is None and len(found) < 2:
             raise WrongUse("There is no older release to go back to.")
         target = numbered(journal, to) if to is not None else found[-2]
+        crash.point("rolling back")
         body = {k: v for k, v in target.body.items() if k != "release"}
         return publish(
             journal,
