@@ -79,14 +79,10 @@ class Commits:
             self.states = self.journal.states()
 
     def recover(self, tables: Collection[str]) -> list[str]:
-        """Settle what an interrupted run left open: close what it committed, fence off what it did not."""
+        """Settle what an interrupted run left open in `tables`: close what it committed, fence off what it did not."""
         settled = []
-        for task in self.journal.open_tasks():
+        for task in self.journal.open_tasks(tables):
             table = task.subject
-            if table not in tables:
-                self.journal.append(self.run, ("aborted", table, {"task": task.seq}))
-                crash.point("given up")
-                continue
             log = self.log(table)
             crash.point("recovering")
             if log.transaction() == task.seq:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,10 +98,10 @@ class Journal:
         committed = {c["task"] for c in state.commits}
         return [r.body for r in self.of("task") if r.subject == table and r.seq in committed]
 
-    def open_tasks(self) -> list[Row]:
-        """Tasks of which the journal does not know how they ended."""
+    def open_tasks(self, tables: Collection[str] | None = None) -> list[Row]:
+        """Tasks of which the journal does not know how they ended; `tables`: of these only."""
         ended = {r.body["task"] for r in self.of("closed", "aborted")}
-        return [r for r in self.of("task") if r.seq not in ended]
+        return [r for r in self.of("task") if r.seq not in ended and (tables is None or r.subject in tables)]
 
     def states(self) -> dict[str, State]:
         """Every table's state, from its proven tasks and fences."""

@@ -89,8 +89,10 @@ def _lease(conf: Conf) -> str:
 
 
 def _journal(conf: Conf) -> str:
+    from lake.catalog import TABLES
+
     journal = Journal(conf.root)
-    unsettled = len(journal.open_tasks())
+    unsettled = len(journal.open_tasks({t.id for t in TABLES}))
     if unsettled:
         raise LakeError(f"{unsettled} tasks of an interrupted run are unsettled", hint="run ./spark-submit.sh nightly.")
     last = release.newest(journal)

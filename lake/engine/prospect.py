@@ -64,7 +64,8 @@ def prospect(
     news = any(has_news(landing, journal) for landing in landings)
     waiting = {} if day else intake.waited_for(sources, conf, as_of, date.today())
     unreleased = _unreleased(tables, states, journal)
-    return Prospect(as_of, landings, steps, len(journal.open_tasks()), news, unreleased, waiting)
+    unsettled = len(journal.open_tasks({t.id for t in tables}))
+    return Prospect(as_of, landings, steps, unsettled, news, unreleased, waiting)
 
 
 def _unreleased(tables: Sequence[Table], states: Mapping[str, State], journal: Journal) -> bool:
