@@ -240,9 +240,10 @@ class World:
         self.columns += 1
         self.story.append("widen")
 
-    def start(self, fate: Fate = UNHARMED, *, broken: str = "") -> Process:
-        """Start a night, and let it run until its fate befalls it; the table `broken` fails."""
-        return self._start("night", lambda: night.run(CONF, TABLES), fate, broken)
+    def start(self, fate: Fate = UNHARMED, *, broken: str = "", without: str = "") -> Process:
+        """Start a night, and let it run until its fate befalls it; a table is `broken`, another not declared at all."""
+        tables = [t for t in TABLES if t.name != without]
+        return self._start("night", lambda: night.run(CONF, tables), fate, broken)
 
     def roll_back(self, fate: Fate = UNHARMED, *, to: int | None = None) -> Process:
         return self._start("rollback", lambda: release.rollback(CONF, to), fate, "")
@@ -291,6 +292,17 @@ class World:
                 self.figures.happened["late effects"] += 1
             except LakeError:
                 self.story.append("a delayed call is refused")
+
+    @property
+    def releases(self) -> int:
+        """How many there are, as of the last check."""
+        return len(self._releases)
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a task was open, as of the last check."""
+        settled = {*self._closed.values(), *(seq for _, seq in self._given_up)}
+        return any(r.kind == "task" and seq not in settled for seq, r in self._tasks.items())
 
     @property
     def standing(self) -> list[Process]:
