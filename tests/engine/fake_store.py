@@ -6,13 +6,14 @@ A process runs until its plan says what befalls it, and gives the baton back whe
 
 from __future__ import annotations
 
+import json
 import threading
 import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from types import SimpleNamespace
@@ -424,7 +425,7 @@ class World:
             self._checked_versions[path] = len(log)
         for batch in self.ledger[self._batches :]:
             for fact in batch:
-                row = Row(**fact | {"body": control.json.loads(fact["body"])})
+                row = Row(**fact | {"body": json.loads(fact["body"])})
                 self._check_row(row)
         self._batches = len(self.ledger)
         for process in self.processes[self._acknowledged :]:
@@ -677,7 +678,7 @@ class FakeLog:
         went = tuple(f for f in self._now.files if gone is None or store.name_of(f) in gone)
         files = {f: lines for f, lines in self._now.files.items() if f not in went} | new
         columns = schema["columns"] if schema else self._now.columns
-        words = control.json.loads(control.json.dumps(words, default=str))
+        words = json.loads(json.dumps(words, default=str))
         return here().call("commit", lambda: self._land(Commit(sequence, words, files, tuple(new), went, columns)))
 
     def _land(self, commit: Commit) -> int:
@@ -904,6 +905,3 @@ def opened(world: World) -> Iterator[World]:
     finally:
         world.close()
         _world = before
-
-
-__all__ = ["FAULTS", "TABLES", "Figures", "Violation", "World", "installed", "opened", "replace"]

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -449,7 +450,7 @@ def the_date_as_transaction_version(patch: pytest.MonkeyPatch) -> None:
     land = FakeLog._land
 
     def dated(self: FakeLog, commit: fake_store.Commit) -> int:
-        return land(self, fake_store.replace(commit, transaction=20260105 if commit.words else commit.transaction))
+        return land(self, replace(commit, transaction=20260105 if commit.words else commit.transaction))
 
     patch.setattr(FakeLog, "_land", dated)
 
