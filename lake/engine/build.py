@@ -12,6 +12,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DateType, StructField, StructType
 
+from lake.core.errors import LakeError
 from lake.core.refresh import Append, Files, Full, History, Keyed, Latest, Refresh, Slices
 from lake.core.table import SLICE, Table
 from lake.engine import crash, privacy, records, store
@@ -58,12 +59,16 @@ class Builder:
         landing     what a source's raw folder says
         scorer      what makes the rows of a score table
         """
+        for i in table.all_inputs:
+            if self.state(i).lost:
+                raise LakeError(f"{i.id} is damaged and not made anew yet.", hint="./spark-submit.sh nightly makes it.")
         session = for_work(self.spark, self._rows_to_do(table, landing))
         started = time.monotonic()
         body: dict[str, Any] = {"inputs": {i.id: self.state(i).version for i in table.all_inputs}}
         body |= {"definition": table.definition, "as_of": self.as_of.isoformat() if takes_as_of(table) else None}
         body |= {"model": scorer.version} if scorer else {}
         log = self.commits.held(table.id)
+        self._check_whole(table, log)
         work = _STRATEGIES[type(table.refresh)](self, table, session, log, body, landing=landing, scorer=scorer)
         try:
             outcome, change = work.prepare()
@@ -112,7 +117,9 @@ class Builder:
     def _log(self, name: str) -> Log:
         table = self.tables[name]
         store.create(self.path(table), self.schema(table).jsonValue())
-        return Log(self.path(table))
+        log = Log(self.path(table))
+        log.check_protocol()
+        return log
 
     def path(self, table: Table) -> Path:
         return self.conf.root / table.path
@@ -135,7 +142,18 @@ class Builder:
         if version < 0:
             return empty(session, self.schema(table))
         log = Log(self.path(table), version)
+        self._check_whole(table, log)
         return read(session, log, log.files())
+
+    def _check_whole(self, table: Table, log: Log) -> None:
+        """A log entry that was cut off names fewer data files, and reads like a whole one; the journal knows better."""
+        state, there = self.state(table), sum(log.counts().values())
+        if log.version >= state.version and not state.lost and there != state.rows + state.rejected:
+            raise LakeError(
+                f"{table.id} v{log.version}: its log names data files of {there:,} rows, "
+                f"the journal knows of {state.rows + state.rejected:,}.",
+                hint=f"./spark-submit.sh repair --select {table.id} makes it anew.",
+            )
 
     def accepted(self, rows: DataFrame, table: Table, reader: Table) -> DataFrame:
         """Of stored rows (or a feed of them) what `reader` may see: good rows, personal columns masked."""

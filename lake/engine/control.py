@@ -12,6 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from lake.core.errors import LakeError
 from lake.engine.store import Ledger
 
 SCHEMA = pa.schema(
@@ -26,9 +27,13 @@ SCHEMA = pa.schema(
 )
 
 
+LOST = "lost"
+"""The definition of a table that was given up as damaged: its next refresh makes it anew, as one redefined."""
+
+
 @dataclass(frozen=True)
 class Row:
-    """One fact. kind: run, intake, task, closed, fence, aborted, failed, release, ended."""
+    """One fact. kind: run, intake, task, closed, fence, aborted, failed, release, upkeep, ended."""
 
     seq: int
     at: datetime
@@ -40,13 +45,17 @@ class Row:
 
 @dataclass
 class State:
-    """What the journal says of one table: its last proven task, and each commit since its beginning."""
+    """What the journal says of one table: its last proven task, and each commit since its beginning.
+
+    since   the version with which it was last given up as damaged: what lies before need not be whole
+    """
 
     task: Row | None = None
     version: int = -1
     rows: int = 0
     rejected: int = 0
     hash: str = "0"
+    since: int = -1
     commits: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -57,6 +66,11 @@ class State:
     def definition(self) -> str | None:
         return self.task.body.get("definition") if self.task else None
 
+    @property
+    def lost(self) -> bool:
+        """Whether the table was given up and has not been made anew."""
+        return self.definition == LOST
+
 
 class Journal:
     """The journal of one lake. Every append is a compare-and-swap on the highest sequence number."""
@@ -65,6 +79,11 @@ class Journal:
         self._ledger = ledger or Ledger(root / "_control" / "journal", SCHEMA)
         self._lock = threading.RLock()
         self.rows = [Row(**fact | {"body": json.loads(fact["body"])}) for fact in self._ledger.read()]
+        if gap := next((n for n, r in enumerate(self.rows, 1) if r.seq != n), None):
+            raise LakeError(
+                f"The journal of {root} has lost its row {gap}.",
+                hint="`lake doctor --rebuild-control` writes it anew from the tables.",
+            )
 
     def append(self, run: str, *facts: tuple[str, str, dict[str, Any]]) -> list[Row]:
         """Write facts (kind, subject, body) in one commit and return them with their sequence numbers.
@@ -87,6 +106,11 @@ class Journal:
         """Few files again; called once a run."""
         self._ledger.compact()
 
+    def upkeep(self) -> None:
+        """Few files, and none that compaction left."""
+        self._ledger.compact()
+        self._ledger.upkeep()
+
     def of(self, *kinds: str) -> Iterator[Row]:
         return (r for r in self.rows if r.kind in kinds)
 
@@ -94,8 +118,8 @@ class Journal:
         return next((r for r in reversed(self.rows) if r.kind == kind), None)
 
     def proven(self, table: str, state: State) -> list[dict[str, Any]]:
-        """The bodies of the table's tasks that its log proves, in their order."""
-        committed = {c["task"] for c in state.commits}
+        """The bodies of the table's tasks that its log proves, in their order; from its beginning, or since it was lost."""
+        committed = {c["task"] for c in state.commits if c["version"] > state.since}
         return [r.body for r in self.of("task") if r.subject == table and r.seq in committed]
 
     def open_tasks(self, tables: Collection[str] | None = None) -> list[Row]:
@@ -111,6 +135,8 @@ class Journal:
             state = found.setdefault(row.subject, State())
             state.task = tasks[row.body["task"]]
             state.version = row.body["version"]
+            if state.lost and row.body["kind"] == LOST:
+                state.since = state.version
             said = row.body
             if said.get("changed"):
                 state.rows, state.hash = said["rows"], said["hash"]

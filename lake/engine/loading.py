@@ -8,6 +8,8 @@ from pyspark.sql import functions as F
 from lake.core.transforms import HASH_RANGE
 from lake.engine import records
 from lake.engine.intake import base_of, loaded
+from lake.engine.session import empty
+from lake.engine.store import name_of
 from lake.engine.work import Change, Outcome, Prepared, Work
 
 
@@ -25,8 +27,10 @@ class Loading(Work):
         total = sum(int(r["sha"][:16], 16) for r in rest if r["lines"] > r["header"] + r["blank"]) % HASH_RANGE
         files = [f for f in landing.add if f.print.records]
         gone = any(held[p]["lines"] > held[p]["header"] + held[p]["blank"] for p in removed)
-        kind = "replace" if gone else "append"
-        outcome = Outcome(kind, bool(files) or gone, rows, str(total), more={"removed": removed})
+        lost = self.own.lost
+        kind = "replace" if gone or lost else "append"
+        more = {"removed": removed} | ({"redefined": True} if lost else {})
+        outcome = Outcome(kind, bool(files) or gone or lost, rows, str(total), more=more)
 
         def brought(sequence: int) -> DataFrame:
             return records.bronze(self.session, self.table, files, base_of(self.table, self.b.conf)[0], sequence)
@@ -34,6 +38,11 @@ class Loading(Work):
         if not outcome.changed:
             return outcome, None
         parts = self.files_for(sum(f.print.records for f in files))
+        if lost:
+            none = empty(self.session, self.b.schema(self.table))
+            return outcome, Change(
+                brought if files else lambda _: none, parts, {name_of(f) for f in self.log.files()} or ()
+            )
         if not gone:
             return outcome, Change(brought, parts)
         leaves = F.col("_file").isin(sorted({*removed, *(f.path for f in files)}))

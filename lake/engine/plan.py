@@ -48,6 +48,8 @@ def reason(table: Table, states: Mapping[str, State], as_of: date) -> str:
     if own.definition is None:
         there = [i for i, s in inputs.items() if s.version >= 0]
         return "new table" if there else ""
+    if own.lost:
+        return "damaged: to be made anew"
     if own.definition != table.definition:
         return "definition changed"
     consumed = own.consumed

@@ -7,19 +7,21 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, write_deltalake
-from deltalake.exceptions import CommitFailedError
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake.core.errors import Fenced, LakeError
+from lake.core.errors import Fenced, LakeError, WrongUse
 
 APP = "robolake"
 """The application id of every transaction of ours in a table's log."""
@@ -29,10 +31,16 @@ PROPERTIES = {
     "delta.deletedFileRetentionDuration": "interval 3650 days",
     "delta.checkpointInterval": "50",
     "delta.enableDeletionVectors": "false",
+    "delta.dataSkippingNumIndexedCols": "0",  # ends of values would carry persons into the log
 }
+PROTOCOL = (1, 2)
+"""The newest protocol, of readers and of writers, that this code knows how to keep."""
+LEAST_HOURS = 168
+"""A data file stays at least so long after it left the table: longer than any run or reader of it takes."""
 DATA = "data"
 """The folder of a table's data files; each commit writes into one of its own there, named by its sequence number."""
 _COMMIT = re.compile(r"^(\d{20})\.json$")
+_CHECKPOINT = re.compile(r"^(\d{20})\.checkpoint.*\.parquet$")
 
 
 def version(path: Path) -> int:
@@ -57,8 +65,23 @@ class Log:
 
     def __init__(self, path: Path, at: int | None = None) -> None:
         self.path = path
-        self._table = DeltaTable(str(path), version=at)
+        try:
+            self._table = DeltaTable(str(path), version=at)
+        except DeltaError as e:
+            what = "its log" if at is None else f"its version {at}"
+            raise LakeError(f"{path}: {what} cannot be read.", hint="`lake doctor --deep` names what is damaged.") from e
         self.version = int(self._table.version())
+
+    def check_protocol(self) -> None:
+        """Raise LakeError if the table is written by newer rules than this code knows."""
+        found = self._table.protocol()
+        if (found.min_reader_version, found.min_writer_version) > PROTOCOL or found.min_writer_version > PROTOCOL[1]:
+            features = ", ".join([*(found.reader_features or []), *(found.writer_features or [])])
+            raise LakeError(
+                f"{self.path} is written by Delta protocol {found.min_reader_version}/{found.min_writer_version}"
+                f"{f' ({features})' if features else ''}; this robolake knows {PROTOCOL[0]}/{PROTOCOL[1]}.",
+                hint="use the robolake that wrote it, or ./spark-submit.sh repair; nothing was written.",
+            )
 
     # --- what is in it ------------------------------------------------------------------------------------------------
 
@@ -90,6 +113,8 @@ class Log:
     def counts(self) -> dict[str, int]:
         """Rows in each data file of this version, by the file's name."""
         actions = self._table.get_add_actions()
+        if not actions.num_rows:
+            return {}
         paths, rows = actions.column("path").to_pylist(), actions.column("num_records").to_pylist()
         return {name_of(p): n or 0 for p, n in zip(paths, rows, strict=True)}
 
@@ -212,7 +237,10 @@ def entries(path: Path, at: int) -> list[dict[str, Any]] | None:
     """The actions of commit `at`; None if its log entry is gone. Raises LakeError if it cannot be read."""
     file = path / "_delta_log" / f"{at:020d}.json"
     try:
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        found = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        if not found:
+            raise ValueError
+        return found
     except FileNotFoundError:
         return None
     except ValueError:
@@ -237,24 +265,139 @@ def changes_data(path: Path, at: int) -> bool | None:
     return any(a.get("dataChange", True) for e in actions if (a := e.get("add") or e.get("remove")))
 
 
+# --- upkeep -----------------------------------------------------------------------------------------------------------
+
+
+def first(path: Path) -> int:
+    """The oldest version of the table that its log can still tell: 0, or that of its oldest checkpoint."""
+    names = [p.name for p in (path / "_delta_log").iterdir()]
+    commits = {int(m[1]) for m in map(_COMMIT.match, names) if m}
+    return 0 if 0 in commits else min((int(m[1]) for m in map(_CHECKPOINT.match, names) if m), default=0)
+
+
+def checkpoints(path: Path) -> list[Path]:
+    """The table's checkpoints, oldest first."""
+    return sorted(p for p in (path / "_delta_log").iterdir() if _CHECKPOINT.match(p.name))
+
+
+def restart(path: Path, schema: dict[str, Any], at: int) -> None:
+    """Make an empty table whose log begins with version `at`, so that its versions go on where a lost log ended.
+
+    It is a log as any is after its oldest entries were cleaned up: a checkpoint, and the entry it was made from.
+    """
+    create(path, schema)
+    DeltaTable(str(path)).create_checkpoint()
+    log = path / "_delta_log"
+    for name in ("{:020d}.json", "{:020d}.checkpoint.parquet"):
+        (log / name.format(0)).rename(log / name.format(at))
+    (log / "_last_checkpoint").unlink()
+
+
+def compact(path: Path, small: int, target_mb: int) -> int:
+    """Merge the data files below `target_mb` if at least `small` are below half of it; returns how many went.
+
+    The commit changes no row, and carries no transaction of ours.
+    """
+    table = DeltaTable(str(path))
+    actions = table.get_add_actions()
+    sizes = actions.column("size_bytes").to_pylist() if actions.num_rows else []
+    if sum(s < target_mb * 2**19 for s in sizes) < small:
+        return 0
+    with _fenced(path):
+        done = table.optimize.compact(
+            target_size=target_mb * 2**20,
+            commit_properties=CommitProperties(max_commit_retries=0),
+            writer_properties=WriterProperties(compression="ZSTD"),
+        )
+    return int(done["numFilesRemoved"])
+
+
+def checkpoint(path: Path, every: int) -> bool:
+    """Write a checkpoint if there are `every` commits since the last one."""
+    found = checkpoints(path)
+    last = int(found[-1].name[:20]) if found else 0
+    if version(path) - last < every:
+        return False
+    DeltaTable(str(path)).create_checkpoint()
+    return True
+
+
+def vacuum(path: Path, keep: Collection[int], *, hours: int | None = None, erasing: bool = False) -> int:
+    """Delete the data files that no version in `keep` has and that left the table `hours` ago; returns how many.
+
+    Raises WrongUse for less than LEAST_HOURS, unless a person is being erased.
+    """
+    hours = LEAST_HOURS if hours is None else hours
+    if hours < LEAST_HOURS and not erasing:
+        raise WrongUse(
+            f"{path}: files that left less than {LEAST_HOURS} hours ago may still be read; {hours} was asked for.",
+            hint="only erasing a person may delete them sooner.",
+        )
+    table = DeltaTable(str(path))
+    asked: dict[str, Any] = {"retention_hours": hours, "enforce_retention_duration": False, "keep_versions": sorted(keep)}
+    there = [f for f in table.vacuum(dry_run=True, **asked) if (path / f).is_file()]
+    if there:
+        with _fenced(path):
+            table.vacuum(dry_run=False, commit_properties=CommitProperties(max_commit_retries=0), **asked)
+    return len(there)
+
+
+def sweep(path: Path) -> int:
+    """Delete the data files that no commit ever named, and what is left beside deleted ones; returns how many files.
+
+    Only for a holder of the lease, and with no task open: whoever wrote them can no longer commit.
+    """
+    known = {unquote(a["path"]) for at in range(first(path), version(path) + 1) for e in entries(path, at) or []
+             if (a := e.get("add") or e.get("remove"))}  # fmt: skip
+    strays = [f for f in path.rglob("*.parquet") if "_delta_log" not in f.parts]
+    strays = [f for f in strays if f.relative_to(path).as_posix() not in known]
+    for file in strays:
+        file.unlink()
+    for sums in path.rglob(".*.parquet.crc"):
+        if not sums.with_name(sums.name[1:-4]).exists():
+            sums.unlink()
+    folders = [p for p in (path / DATA).iterdir() if p.is_dir()] if (path / DATA).is_dir() else []
+    for folder in folders:
+        if not any(f.is_file() and not f.name.startswith("_") for f in folder.rglob("*")):
+            shutil.rmtree(folder)
+    return len(strays)
+
+
+@contextmanager
+def _fenced(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except CommitFailedError as e:
+        raise Fenced(f"{path} was written by another process meanwhile.", hint="start the same command again.") from e
+
+
+BRIEFLY = {
+    "delta.logRetentionDuration": "interval 7 days",
+    "delta.deletedFileRetentionDuration": "interval 7 days",
+}
+"""A ledger is read at its newest version only."""
+
+
 class Ledger:
     """An append-only table of facts; facts are appended right behind what was read, or not at all."""
 
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.schema = path, schema
-        self._table = DeltaTable(str(path)) if version(path) >= 0 else None
+        with self._readable():
+            self._table = DeltaTable(str(path)) if version(path) >= 0 else None
 
     def read(self) -> list[dict[str, Any]]:
         """Every fact, in the order of `seq`."""
         if self._table is None:
             return []
-        found: list[dict[str, Any]] = self._table.to_pyarrow_table().sort_by("seq").to_pylist()
+        with self._readable():
+            found: list[dict[str, Any]] = self._table.to_pyarrow_table().sort_by("seq").to_pylist()
         return found
 
     def append(self, facts: Sequence[dict[str, Any]]) -> None:
         """Raises Fenced if another process appended since this one read."""
         if self._table is None:
-            DeltaTable.create(str(self.path), schema=self.schema, mode="ignore", configuration=dict(PROPERTIES))
+            DeltaTable.create(str(self.path), schema=self.schema, mode="ignore", configuration=PROPERTIES | BRIEFLY)
             self._table = DeltaTable(str(self.path), version=0)
         try:
             write_deltalake(
@@ -275,7 +418,30 @@ class Ledger:
             if fewer.version() == at + 1:
                 self._table = fewer
 
+    def upkeep(self) -> None:
+        """Without the files that compaction left; nobody reads an older version of it."""
+        if self._table is not None:
+            vacuum(self.path, ())
+            self._table = DeltaTable(str(self.path))
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        try:
+            yield
+        except (DeltaError, OSError, ValueError) as e:
+            raise LakeError(
+                f"{self.path} is damaged: it cannot be read.",
+                hint="`lake doctor --rebuild-control` writes it anew from the tables.",
+            ) from e
+
 
 def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
     """The rows of the table as Arrow, at version `at` or now."""
-    return DeltaTable(str(path), version=at).to_pyarrow_table(columns=list(columns) if columns else None, filters=where)
+    table = Log(path, at)._table
+    try:
+        return table.to_pyarrow_table(columns=list(columns) if columns else None, filters=where)
+    except OSError as e:
+        raise LakeError(
+            f"{path}: a data file of version {table.version()} cannot be read.",
+            hint="`lake doctor --deep` names it; ./spark-submit.sh repair mends it.",
+        ) from e
