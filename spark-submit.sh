@@ -180,7 +180,7 @@ submit() { # submit JOB [args]
     export PATH="$venv/bin:$PATH" PYSPARK_PYTHON="$venv/bin/python" PYSPARK_DRIVER_PYTHON="$venv/bin/python"
     export ROBOLAKE_HOME="$home"
     unset SPARK_HOME SPARK_CONF_DIR # of another Spark on this machine
-    if [[ $job == simulate || $job == report ]]; then
+    if [[ $job == simulate || $job == report || $job == maintain ]]; then
         exec "$venv/bin/python" "$home/jobs/$job.py" "$@"
     fi
     find_java

@@ -66,7 +66,7 @@ def findings(
     for table in tables:
         state = states.get(table.id, State())
         since = released.get(table.id, {}).get("version", -1)
-        found += _commits(table, state, conf, since)
+        found += commits(table, state, conf, since)
     for source, account in accounts(tables, states, journal).items():
         typed = next((t for t in tables if t.is_typed and any(i.id == source for i in t.inputs)), None)
         if typed is None or typed.id in held_back:
@@ -79,13 +79,13 @@ def findings(
     return found
 
 
-def _commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding]:
+def commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding]:
     """The table's log holds what the journal says, and nothing else."""
     path = conf.root / table.path
     ours = {c["version"]: c["task"] for c in state.commits}
     newest = store.version(path)
     found = []
-    for at in range(max(since, 0) + 1, newest + 1):
+    for at in range(max(since, state.since, 0) + 1, newest + 1):
         said = store.said(path, at)
         if at in ours and said.get("seq") != ours[at]:
             found.append(Finding("audit", table.id, f"version {at} is not the commit that the journal has for it"))
@@ -99,15 +99,15 @@ def history(table: Table, state: State, conf: Conf) -> list[Finding]:
     """What the table's whole log and the journal do not agree on, and which data files are not what they were."""
     path = conf.root / table.path
     newest = store.version(path)
-    for at in range(newest + 1):
+    for at in range(max(state.since, 0), newest + 1):
         try:
             if store.entries(path, at) is None:
                 return [Finding("audit", table.id, f"its log has no version {at}")]
         except LakeError:
             return [Finding("audit", table.id, f"version {at} of its log cannot be read")]
-    found = _commits(table, state, conf, -1)
+    found = commits(table, state, conf, -1)
     for said in state.commits:
-        words = store.said(path, said["version"]) if said["version"] <= newest else {}
+        words = store.said(path, said["version"]) if state.since < said["version"] <= newest else {}
         wrong = [k for k in ("rows", "hash", "changed", "rejected") if words and said.get(k) != words.get(k)]
         if wrong:
             found.append(

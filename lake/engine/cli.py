@@ -277,11 +277,23 @@ def show(
 
 
 @app.command()
-def doctor(env: Env = "local", as_json: Json = False, debug: Debug = False) -> None:
-    """Check this machine and this lake: Java, jars, disk, journal, logs."""
-    from lake.engine import health
+def doctor(
+    env: Env = "local",
+    deep: Annotated[bool, typer.Option("--deep", help="read every data file, too")] = False,
+    rebuild_control: Annotated[
+        bool, typer.Option("--rebuild-control", help="first write a lost journal anew, from the tables' commits")
+    ] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Check this machine and this lake: Java, jars, disk, journal, logs, data files."""
+    from lake.catalog import TABLES
+    from lake.engine import health, rebuild
 
-    found = health.checks(load(env))
+    conf = load(env)
+    for line in rebuild.rebuild(conf, TABLES) if rebuild_control else ():
+        print(line, file=sys.stderr)
+    found = health.checks(conf, deep=deep)
     if as_json:
         _json([c.as_json() for c in found])
     else:

@@ -54,6 +54,15 @@ class DiskSection(_Section):
     free_mb: int = Field(500, ge=0, description="a night does not start with less")
 
 
+class UpkeepSection(_Section):
+    every_days: int = Field(7, ge=1, description="a night does the upkeep when the last one is so long ago")
+    keep_days: int = Field(30, ge=0, description="releases of so many days stay readable")
+    keep_releases: int = Field(10, ge=1, description="and the newest so many, however old they are")
+    small_files: int = Field(16, ge=2, description="so many small data files of a table are merged")
+    target_mb: int = Field(32, ge=1, description="into files of this size")
+    checkpoint_every: int = Field(20, ge=1, description="commits of a table's log")
+
+
 class TrainSection(_Section):
     max_age_days: int = Field(30, ge=1)
     folds: int = Field(4, ge=2)
@@ -77,6 +86,7 @@ class Conf(BaseSettings):
     audit: AuditSection = AuditSection()
     disk: DiskSection = DiskSection()
     train: TrainSection = TrainSection()
+    upkeep: UpkeepSection = UpkeepSection()
     pseudonym_key: str = Field("", description="file with the key of the pseudonyms, outside the lake")
     sources: dict[str, SourceSection] = {}
 

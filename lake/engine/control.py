@@ -76,6 +76,7 @@ class Journal:
     """The journal of one lake. Every append is a compare-and-swap on the highest sequence number."""
 
     def __init__(self, root: Path, ledger: Ledger | None = None) -> None:
+        self.root = root
         self._ledger = ledger or Ledger(root / "_control" / "journal", SCHEMA)
         self._lock = threading.RLock()
         self.rows = [Row(**fact | {"body": json.loads(fact["body"])}) for fact in self._ledger.read()]
@@ -118,7 +119,7 @@ class Journal:
         return next((r for r in reversed(self.rows) if r.kind == kind), None)
 
     def proven(self, table: str, state: State) -> list[dict[str, Any]]:
-        """The bodies of the table's tasks that its log proves, in their order; from its beginning, or since it was lost."""
+        """The bodies of the table's tasks that its log proves, in their order; none from before it was lost."""
         committed = {c["task"] for c in state.commits if c["version"] > state.since}
         return [r.body for r in self.of("task") if r.subject == table and r.seq in committed]
 

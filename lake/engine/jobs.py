@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import date
 
+from lake.core.errors import WrongUse
 from lake.core.graph import select
 from lake.core.table import Table
 from lake.engine.conf import load
@@ -29,13 +30,50 @@ def build(options: Options) -> int:
     return _run(options, lambda t: not t.is_source)
 
 
+def maintain(options: Options) -> int:
+    """Compact, checkpoint and vacuum, whether or not it is due; without Spark."""
+    from lake.catalog import TABLES
+    from lake.engine import lease, upkeep
+    from lake.engine.control import Journal
+
+    conf = load(options.env)
+    with lease.held(conf.root, "maintain"):
+        journal = Journal(conf.root)
+        if journal.open_tasks():
+            raise WrongUse("An interrupted run is unsettled.", hint="./spark-submit.sh nightly settles it.")
+        for line in upkeep.maintain(conf, journal, TABLES, chosen=select(options.select, TABLES)):
+            log.info("%s", line)
+    return 0
+
+
+def repair(options: Options) -> int:
+    """Give up what is damaged, make it and all below it anew, and release."""
+    from lake.catalog import TABLES
+    from lake.core.graph import below
+    from lake.engine import damage, lease
+    from lake.engine.control import Journal
+
+    conf = load(options.env)
+    with lease.held(conf.root, "repair"):
+        journal = Journal(conf.root)
+        for line in damage.repair(conf, journal, TABLES, select(options.select, TABLES)):
+            log.info("%s", line)
+        states = journal.states()
+    lost = [t for t in TABLES if t.id in states and states[t.id].lost]
+    if not lost:
+        log.info("nothing has to be made anew")
+        return 0
+    anew = below(lost, TABLES)
+    return _run(options, lambda t: t in anew)
+
+
 def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = True) -> int:
     from lake.catalog import MODELS, REPORTS, TABLES
     from lake.engine import night, report
     from lake.engine.release import Lake
 
     conf = load(options.env)
-    chosen = [t for t in select(options.select, TABLES) if wanted(t)]
+    chosen = [t for t in (TABLES if options.job == "repair" else select(options.select, TABLES)) if wanted(t)]
     stop_on_sigterm(_stop_spark)
     until: date | None = options.until
     result = night.run(

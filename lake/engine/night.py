@@ -8,15 +8,15 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from functools import partial
 from typing import Any
 
-from lake.core.errors import GateRefused
+from lake.core.errors import GateRefused, LakeError
 from lake.core.graph import below
 from lake.core.model import Model
 from lake.core.table import Table
-from lake.engine import artefact, audit, crash, lease, plan, release, training
+from lake.engine import artefact, audit, crash, damage, lease, plan, release, training, upkeep
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
@@ -24,7 +24,7 @@ from lake.engine.door import said_safely
 from lake.engine.intake import Landing
 from lake.engine.prospect import Prospect, check_disk, has_news, prospect
 from lake.engine.session import for_work, session
-from lake.engine.work import Scorer
+from lake.engine.work import Outcome, Scorer
 
 log = logging.getLogger("lake")
 
@@ -95,6 +95,7 @@ def run(
         versions = _learn(builder, journal, models, ahead, result, conf, train=train)
         if publish:
             _release(conf, journal, builder, tables, ahead, result, versions, name, time.monotonic() - started, strict)
+            _keep_up(conf, journal, tables)
         body = {"seconds": round(time.monotonic() - started, 1), "written": result.written, "failed": result.failed}
         journal.append(name, ("ended", "", body | {"exit": result.exit_code}))
         crash.point("ended")
@@ -142,16 +143,38 @@ def build_all(ahead: Prospect, builder: Builder, tables: Sequence[Table], result
 def _one(builder: Builder, table: Table, landing: Landing | None, as_of: date) -> str:
     threading.current_thread().name = table.id
     if table.is_source:
-        if landing is None or not landing.changed:
+        if landing is None or not (landing.changed or builder.state(table).lost):
             return ""
     elif not plan.reason(table, builder.states, as_of):
         return ""
     started = time.monotonic()
-    outcome = builder.refresh(table, landing)
+    outcome = _refreshed(builder, table, landing)
     state = builder.states[table.id]
     rejected = f", {state.rejected:,} rejected" if state.rejected else ""
     what = outcome.kind if outcome.changed else "unchanged"
     return f"{table.id} v{state.version} {what}: {state.rows:,} rows{rejected}, {time.monotonic() - started:.1f} s"
+
+
+def _refreshed(builder: Builder, table: Table, landing: Landing | None) -> Outcome:
+    """Refresh, and if that fails for a reason that Spark knows no words for, say which file is damaged."""
+    try:
+        return builder.refresh(table, landing)
+    except LakeError:
+        raise
+    except Exception as e:
+        for t in (table, *table.all_inputs):
+            if wrong := damage.of(t, builder.state(t), builder.conf, deep=True):
+                raise LakeError(f"{wrong[0]}", hint=f"./spark-submit.sh repair --select {t.id} mends it.") from e
+        raise
+
+
+def _keep_up(conf: Conf, journal: Journal, tables: Sequence[Table]) -> None:
+    """The upkeep, if it is due; should it fail, the release stands all the same."""
+    try:
+        for line in upkeep.maintain(conf, journal, tables) if upkeep.due(conf, journal, datetime.now(UTC)) else ():
+            log.info("%s", line)
+    except Exception as e:
+        log.error("no upkeep: %s", said_safely(e), exc_info=log.isEnabledFor(logging.DEBUG))
 
 
 def _learn(
@@ -245,7 +268,8 @@ def _held_back(result: Result, builder: Builder, tables: Sequence[Table], as_of:
     """Tables that may not move in this release: failed, not brought up to their inputs, or below such a one."""
     held = dict(result.failed)
     for table in tables:
-        why = "" if table.is_source else plan.reason(table, builder.states, as_of)
+        lost = builder.state(table).lost
+        why = plan.reason(table, builder.states, as_of) if lost or not table.is_source else ""
         if why and table.id not in held:
             held[table.id] = f"not refreshed: {why}"
         for above in table.all_inputs:

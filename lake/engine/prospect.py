@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from lake.core.errors import WrongUse
+from lake.core.errors import LakeError, WrongUse
 from lake.core.table import Table
-from lake.engine import intake, plan, release
+from lake.engine import intake, plan, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.fingerprint import Cache
@@ -45,6 +45,7 @@ def prospect(
 ) -> Prospect:
     """Look at the raw zone and the journal and say what a run would do. Needs no JVM and writes only its cache."""
     states = journal.states()
+    check_known(conf, tables, states)
     chosen = set(tables if chosen is None else chosen)
     sources = [t for t in tables if t.is_source]
     as_of = day or intake.newest_day(sources, conf, date.today())
@@ -66,6 +67,15 @@ def prospect(
     unreleased = _unreleased(tables, states, journal)
     unsettled = len(journal.open_tasks({t.id for t in tables}))
     return Prospect(as_of, landings, steps, unsettled, news, unreleased, waiting)
+
+
+def check_known(conf: Conf, tables: Sequence[Table], states: Mapping[str, State]) -> None:
+    """Raise LakeError if tables were written of which the journal knows nothing at all: it was lost."""
+    if not states and (there := [t.id for t in tables if store.version(conf.root / t.path) > 0]):
+        raise LakeError(
+            f"The journal of {conf.root} is empty, but {len(there)} tables were written ({there[0]}).",
+            hint="`lake doctor --rebuild-control` writes it anew from the tables.",
+        )
 
 
 def _unreleased(tables: Sequence[Table], states: Mapping[str, State], journal: Journal) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lake.core.errors import WrongUse, unknown_name
+from lake.core.errors import LakeError, WrongUse, unknown_name
 from lake.core.graph import above
 from lake.core.table import Table
 from lake.engine import crash, lease, store
@@ -122,12 +124,60 @@ def candidate(
 
 
 def publish(journal: Journal, run: str, body: dict[str, Any]) -> Release:
-    """Publish the map: one row of the journal is the release."""
+    """Publish the map: one row of the journal is the release. A note of it lies beside, should the journal be lost."""
     last = newest(journal)
+    body = {"release": (last.number if last else 0) + 1, **body}
+    note(journal.root, run, body)
     crash.point("before release")
-    [row] = journal.append(run, ("release", "", {"release": (last.number if last else 0) + 1, **body}))
+    [row] = journal.append(run, ("release", "", body))
     crash.point("released")
     return Release(row.body["release"], row.at, row.run, row.body)
+
+
+def notes(root: Path) -> Path:
+    """Where the notes of releases lie."""
+    return root / "_control" / "releases"
+
+
+def note(root: Path, run: str, body: dict[str, Any]) -> None:
+    """Write down a release before it is one; of a run that dies in between, the next release takes the number."""
+    path = notes(root) / f"{body['release']:06d}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    said = {"at": datetime.now(UTC).isoformat(), "run": run, "body": body}
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(said, sort_keys=True, default=str), encoding="utf-8")
+    unfinished.replace(path)
+
+
+def gone(journal: Journal, table: str, at: int) -> LakeError | None:
+    """Why version `at` of a table cannot be read any more, as far as the journal knows; None: it should be readable."""
+    for row in journal.of("upkeep", "closed"):
+        body = row.body
+        if row.subject == table and row.kind == "upkeep" and at < max(body["kept"]) and at not in body["kept"]:
+            oldest = next(r.body["release"] for r in reversed(journal.rows) if r.kind == "upkeep" and not r.subject)
+            return WrongUse(
+                f"{table}: version {at} was removed on {row.at:%Y-%m-%d}; kept since release {oldest}.",
+                hint="`lake releases` lists them; upkeep.keep_days and upkeep.keep_releases say how many are kept.",
+            )
+        if row.subject == table and body.get("whole") and at < body["version"]:
+            return WrongUse(
+                f"{table}: version {at} was damaged, and given up on {row.at:%Y-%m-%d}.",
+                hint="read a later release; what was left of it lies in _damaged in the lake.",
+            )
+    return None
+
+
+def check_readable(root: Path, table: Table, at: int) -> None:
+    """Raise LakeError if a version of a table is not whole on storage, with the reason if the journal knows it."""
+    path = root / table.path
+    try:
+        missing = next((f for f in store.Log(path, at).files() if not (path / f).is_file()), None)
+        said = f"{table.id}: {missing} of version {at} is missing." if missing else ""
+    except LakeError as e:
+        said = e.message
+    if said:
+        hint = "`lake doctor --deep` names what is damaged; ./spark-submit.sh repair mends it for the next release."
+        raise gone(Journal(root), table.id, at) or LakeError(said, hint=hint)
 
 
 def rollback(conf: Conf, to: int | None = None) -> Release:
@@ -138,6 +188,9 @@ def rollback(conf: Conf, to: int | None = None) -> Release:
         if to is None and len(found) < 2:
             raise WrongUse("There is no older release to go back to.")
         target = numbered(journal, to) if to is not None else found[-2]
+        for name, entry in target.tables.items():
+            if why := gone(journal, name, entry["version"]):
+                raise why
         crash.point("rolling back")
         body = {k: v for k, v in target.body.items() if k != "release"}
         return publish(
@@ -184,10 +237,17 @@ class Lake:
         entry = self.release.tables.get(table.id)
         return entry["version"] if entry else None
 
+    def _readable(self, table: Table) -> int | None:
+        """The table's released version, once it is known to be whole."""
+        at = self.version(table)
+        if at is not None:
+            check_readable(self.conf.root, table, at)
+        return at
+
     def pandas(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table's released rows in memory, without a JVM."""
         table = self.named(name)
-        at = self.version(table)
+        at = self._readable(table)
         names = list(columns or [c.name for c in table.columns])
         if at is None:
             import pandas as pd
@@ -208,7 +268,7 @@ class Lake:
     def table(self, name: str) -> DataFrame:
         """A table's released rows as a Spark frame."""
         table = self.named(name)
-        at = self.version(table)
+        at = self._readable(table)
         if at is None:
             from lake.engine.session import empty
 
@@ -226,7 +286,7 @@ class Lake:
             if t.sql_name in query and not (t.restricted and not self.restricted):
                 self.spark.sql(f"CREATE DATABASE IF NOT EXISTS {t.sql_name.split('.')[0]}")
                 columns = ", ".join(f"`{c.name}`" for c in t.columns)
-                at = self.version(t)
+                at = self._readable(t)
                 if at is None:
                     typed = ", ".join(f"CAST(NULL AS {c.stored.simpleString()}) AS `{c.name}`" for c in t.columns)
                     body = f"SELECT {typed} WHERE false"

@@ -54,6 +54,8 @@ def version(path: Path) -> int:
 
 def create(path: Path, schema: dict[str, Any]) -> None:
     """Make an empty table (version 0) if there is none; `schema` as Spark's StructType writes it in JSON."""
+    if version(path) >= 0:
+        return
     path.mkdir(parents=True, exist_ok=True)
     DeltaTable.create(
         str(path), schema=Schema.from_json(json.dumps(schema)), mode="ignore", configuration=dict(PROPERTIES)
@@ -69,13 +71,15 @@ class Log:
             self._table = DeltaTable(str(path), version=at)
         except DeltaError as e:
             what = "its log" if at is None else f"its version {at}"
-            raise LakeError(f"{path}: {what} cannot be read.", hint="`lake doctor --deep` names what is damaged.") from e
+            raise LakeError(
+                f"{path}: {what} cannot be read.", hint="`lake doctor --deep` names what is damaged."
+            ) from e
         self.version = int(self._table.version())
 
     def check_protocol(self) -> None:
         """Raise LakeError if the table is written by newer rules than this code knows."""
         found = self._table.protocol()
-        if (found.min_reader_version, found.min_writer_version) > PROTOCOL or found.min_writer_version > PROTOCOL[1]:
+        if found.min_reader_version > PROTOCOL[0] or found.min_writer_version > PROTOCOL[1]:
             features = ", ".join([*(found.reader_features or []), *(found.writer_features or [])])
             raise LakeError(
                 f"{self.path} is written by Delta protocol {found.min_reader_version}/{found.min_writer_version}"
@@ -300,7 +304,7 @@ def compact(path: Path, small: int, target_mb: int) -> int:
     """
     table = DeltaTable(str(path))
     actions = table.get_add_actions()
-    sizes = actions.column("size_bytes").to_pylist() if actions.num_rows else []
+    sizes = [int(s) for s in actions.column("size_bytes").to_pylist()] if actions.num_rows else []
     if sum(s < target_mb * 2**19 for s in sizes) < small:
         return 0
     with _fenced(path):
@@ -334,7 +338,11 @@ def vacuum(path: Path, keep: Collection[int], *, hours: int | None = None, erasi
             hint="only erasing a person may delete them sooner.",
         )
     table = DeltaTable(str(path))
-    asked: dict[str, Any] = {"retention_hours": hours, "enforce_retention_duration": False, "keep_versions": sorted(keep)}
+    asked: dict[str, Any] = {
+        "retention_hours": hours,
+        "enforce_retention_duration": False,
+        "keep_versions": sorted(keep),
+    }
     there = [f for f in table.vacuum(dry_run=True, **asked) if (path / f).is_file()]
     if there:
         with _fenced(path):
@@ -440,7 +448,7 @@ def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = N
     table = Log(path, at)._table
     try:
         return table.to_pyarrow_table(columns=list(columns) if columns else None, filters=where)
-    except OSError as e:
+    except (OSError, pa.ArrowException) as e:
         raise LakeError(
             f"{path}: a data file of version {table.version()} cannot be read.",
             hint="`lake doctor --deep` names it; ./spark-submit.sh repair mends it.",
