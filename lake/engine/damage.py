@@ -23,7 +23,7 @@ from lake.engine import audit, store
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import LOST, Journal, State
-from lake.engine.prospect import prospect
+from lake.engine.prospect import check_known, prospect
 from lake.engine.store import Log
 
 ASIDE = "_damaged"
@@ -59,6 +59,21 @@ def of(table: Table, state: State, conf: Conf, *, deep: bool = False) -> list[Da
     if not any(d.part == "log" for d in found) and not state.lost:
         found += _of_files(path, table.id, state, deep=deep)
     return found
+
+
+def known(
+    conf: Conf, journal: Journal, tables: Sequence[Table], chosen: Sequence[Table], *, deep: bool = False
+) -> dict[Table, list[Damage]]:
+    """The damaged ones among the chosen tables, and what is wrong with each.
+
+    Raises LakeError if the journal knows nothing at all. What an interrupted run committed is not taken for foreign.
+    """
+    states = journal.states()
+    check_known(conf, tables, states)
+    unsettled = {r.subject for r in journal.open_tasks()}
+    found = {t: of(t, states.get(t.id, State()), conf, deep=deep) for t in chosen}
+    found = {t: [d for d in some if d.part != "commit" or t.id not in unsettled] for t, some in found.items()}
+    return {t: some for t, some in found.items() if some}
 
 
 def _of_log(path: Path, name: str, state: State) -> Iterator[Damage]:
@@ -180,16 +195,15 @@ def repair(conf: Conf, journal: Journal, tables: Sequence[Table], chosen: Sequen
     done = []
     states = journal.states()
     now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    for table in chosen:
-        state = states.get(table.id, State())
-        path, aside = conf.root / table.path, conf.root / ASIDE / f"{table.id}-{now}"
-        found = of(table, state, conf, deep=True)
+    for table, found in known(conf, journal, tables, chosen, deep=True).items():
+        state, path = states.get(table.id, State()), conf.root / table.path
+        aside = conf.root / ("restricted" if table.restricted else "") / ASIDE / f"{table.id}-{now}"
         needless = [d for d in found if d.part == "checkpoint" and d.file]
         if needless:
             _move([d.file for d in needless if d.file], path, aside)
             (path / "_delta_log" / "_last_checkpoint").unlink(missing_ok=True)
             done += [f"{d}; the log does without it" for d in needless]
-            found = of(table, state, conf, deep=True)
+            found = known(conf, journal, tables, [table], deep=True).get(table, [])
         if found and table.is_source:
             prospect(conf, journal, tables, chosen=[table])
         if found:

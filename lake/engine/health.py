@@ -14,8 +14,7 @@ from typing import Any
 from lake.core.errors import LakeError
 from lake.engine import damage, intake, jars, lease, release, store
 from lake.engine.conf import Conf
-from lake.engine.control import Journal, State
-from lake.engine.prospect import check_known
+from lake.engine.control import Journal
 
 
 @dataclass(frozen=True)
@@ -104,9 +103,7 @@ def _journal(conf: Conf) -> str:
 def _tables(conf: Conf, *, deep: bool) -> str:
     from lake.catalog import TABLES
 
-    states = Journal(conf.root).states()
-    check_known(conf, TABLES, states)
-    found = [d for t in TABLES for d in damage.of(t, states.get(t.id, State()), conf, deep=deep)]
+    found = [d for some in damage.known(conf, Journal(conf.root), TABLES, TABLES, deep=deep).values() for d in some]
     if found:
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         raise LakeError("; ".join(map(str, found[:3])) + more, hint="./spark-submit.sh repair mends them.")

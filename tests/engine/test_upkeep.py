@@ -20,7 +20,7 @@ from lake.engine.commits import Commits
 from lake.engine.control import Journal
 from lake.engine.release import Lake, newest, numbered, publish
 from lake.engine.store import Log
-from tests.engine.conftest import TABLES, FiveTables, table
+from tests.engine.conftest import TABLES, Died, FiveTables, table
 from tests.engine.five_tables import land, land_things, move
 from tests.engine.test_laws import check_laws
 
@@ -299,19 +299,53 @@ def test_a_commit_of_somebody_else_is_given_up_with_its_table(pretended: Pretend
     assert pretended.damages() == []
 
 
+def test_what_an_interrupted_run_committed_is_not_damage(
+    pretended: Pretended, crash_at: Callable[[str | None], list[str]]
+) -> None:
+    pretended.put()
+    crash_at("committed")
+    with pytest.raises(Died):
+        pretended.put()
+    crash_at(None)
+    assert damage.repair(pretended.conf, pretended.journal, TABLES, [OVERVIEW]) == []
+    assert "v2 had been committed" in pretended.commits().recover([OVERVIEW.id])[0]
+    assert pretended.damages() == []
+
+
+def test_a_source_is_not_given_up_when_its_raw_files_are_gone(
+    pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretended.put()
+    (pretended.path / pretended.put()).unlink()
+
+    def refused(*_: object, **__: object) -> None:
+        raise WrongUse("files are gone")
+
+    monkeypatch.setattr(damage, "prospect", refused)
+    monkeypatch.setattr(type(OVERVIEW), "is_source", True)
+    with pytest.raises(WrongUse, match="files are gone"):
+        damage.repair(pretended.conf, pretended.journal, TABLES, [OVERVIEW])
+    assert not pretended.journal.states()[OVERVIEW.id].lost
+
+
 def test_a_lake_with_every_kind_of_damage_is_made_whole(lake: FiveTables, from_scratch: Scratch) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), move("2", "nut", "2026-01-04", 3), "bad"])
     land_things(lake.raw, "2026-01-05", {"bolt": "red", "nut": "blue"})
     first = lake.night().release
     paths = {name: lake.conf.root / table(name).path for name in ("deliveries", "colours", "daily", "facts")}
     [file] = Log(paths["deliveries"]).files()
+    size = (paths["deliveries"] / file).stat().st_size
     (paths["deliveries"] / file).write_bytes((paths["deliveries"] / file).read_bytes()[:-7])
     shutil.rmtree(paths["colours"] / "_delta_log")
     _cut_at_a_line(paths["daily"] / "_delta_log" / f"{1:020d}.json")
     write_deltalake(str(paths["facts"]), store.rows(paths["facts"]), mode="append")
     land(lake.raw, "2026-01-06", "a", [move("3", "bolt", "2026-01-06", 1)])
     refused = lake.night()
-    assert {table(n).id for n in ("colours", "daily", "facts")} <= set(refused.failed)
+    assert refused.release is None
+    assert (
+        refused.failed[table("movements").id] == f"five.bronze.deliveries: {file} has {size - 7:,} bytes, not {size:,}"
+    )
+    assert {f.subject for f in refused.findings} == {table("colours").id, table("facts").id}
     damage.repair(lake.conf, lake.journal, TABLES, TABLES)
     mended = lake.night(purpose="repair")
     assert mended.failed == {} and mended.release is not None and first is not None
@@ -397,12 +431,12 @@ def test_a_lake_after_upkeep_goes_on_as_before(
     land_things(lake.raw, "2026-01-05", {"bolt": "red"})
     lake.night()
     land(lake.raw, "2026-01-06", "a", [move("5", "nut", "2026-01-06", 3)])
+    monkeypatch.setattr(upkeep, "due", lambda *_: True)
     lake.night()
-    said = upkeep.maintain(lake.conf, lake.journal, TABLES)
-    assert any("small files merged" in line for line in said) and any("old files removed" in line for line in said)
+    said = str(lake.journal.last("upkeep"))
+    assert "small files merged" in said and "old files removed" in said
     assert lake.told() == lake.held()
     land(lake.raw, "2026-01-07", "late", [move("6", "bolt", "2026-01-02", 1), move("7", "nut", "2026-01-06", 2)])
     assert lake.night().exit_code == 0
-    upkeep.maintain(lake.conf, lake.journal, TABLES)
     check_laws(lake, from_scratch(lake), ["upkeep between the nights"])
     assert [d for t in TABLES for d in damage.of(t, lake.journal.states()[t.id], lake.conf, deep=True)] == []
