@@ -69,7 +69,7 @@ def known(
     Raises LakeError if the journal knows nothing at all. What an interrupted run committed is not taken for foreign.
     """
     states = journal.states()
-    check_known(conf, tables, states)
+    check_known(conf, tables, journal)
     unsettled = {r.subject for r in journal.open_tasks()}
     found = {t: of(t, states.get(t.id, State()), conf, deep=deep) for t in chosen}
     found = {t: [d for d in some if d.part != "commit" or t.id not in unsettled] for t, some in found.items()}

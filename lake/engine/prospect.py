@@ -45,7 +45,7 @@ def prospect(
 ) -> Prospect:
     """Look at the raw zone and the journal and say what a run would do. Needs no JVM and writes only its cache."""
     states = journal.states()
-    check_known(conf, tables, states)
+    check_known(conf, tables, journal)
     chosen = set(tables if chosen is None else chosen)
     sources = [t for t in tables if t.is_source]
     as_of = day or intake.newest_day(sources, conf, date.today())
@@ -69,9 +69,11 @@ def prospect(
     return Prospect(as_of, landings, steps, unsettled, news, unreleased, waiting)
 
 
-def check_known(conf: Conf, tables: Sequence[Table], states: Mapping[str, State]) -> None:
+def check_known(conf: Conf, tables: Sequence[Table], journal: Journal) -> None:
     """Raise LakeError if tables were written of which the journal knows nothing at all: it was lost."""
-    if not states and (there := [t.id for t in tables if store.version(conf.root / t.path) > 0]):
+    if any(journal.of("task")):
+        return
+    if there := [t.id for t in tables if store.version(conf.root / t.path) > 0]:
         raise LakeError(
             f"The journal of {conf.root} is empty, but {len(there)} tables were written ({there[0]}).",
             hint="`lake doctor --rebuild-control` writes it anew from the tables.",
