@@ -124,7 +124,6 @@ def _of_version(path: Path, table: Table, state: State, conf: Conf) -> Iterator[
     """The newest version can be opened, and is what the journal says: its commits, its last task, its rows."""
     try:
         log = Log(path)
-        log.check_protocol()
     except LakeError as e:
         yield Damage(table.id, "log", e.message)
         return

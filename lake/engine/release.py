@@ -142,7 +142,9 @@ def notes(root: Path) -> Path:
 def note(root: Path, run: str, body: dict[str, Any]) -> None:
     """Write down a release before it is one; of a run that dies in between, the next release takes the number."""
     path = notes(root) / f"{body['release']:06d}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.parent.parent.is_dir():  # it is there for whoever holds the lease
+        return
+    path.parent.mkdir(exist_ok=True)
     said = {"at": datetime.now(UTC).isoformat(), "run": run, "body": body}
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_text(json.dumps(said, sort_keys=True, default=str), encoding="utf-8")

@@ -75,8 +75,9 @@ class Log:
                 f"{path}: {what} cannot be read.", hint="`lake doctor --deep` names what is damaged."
             ) from e
         self.version = int(self._table.version())
+        self._check_protocol()
 
-    def check_protocol(self) -> None:
+    def _check_protocol(self) -> None:
         """Raise LakeError if the table is written by newer rules than this code knows."""
         found = self._table.protocol()
         if found.min_reader_version > PROTOCOL[0] or found.min_writer_version > PROTOCOL[1]:

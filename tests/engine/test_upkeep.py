@@ -33,6 +33,7 @@ class Pretended(FiveTables):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(None, folder / "lake", folder / "raw")  # type: ignore[arg-type]
+        (self.conf.root / "_control").mkdir(parents=True)
         self.path = self.conf.root / OVERVIEW.path
 
     def log(self, name: str) -> Log:
