@@ -34,8 +34,12 @@ class Commits:
         known = self.states.get(table, State()).version
         strange = [v for v in range(max(known, 0) + 1, log.version + 1) if log.changes_data(v)]
         task = self.states[table].task if table in self.states else None
-        if log.version < known or strange or log.transaction() != (task.seq if task else -1):
-            said = f"version {strange[0]} was written by somebody else" if strange else f"version {known} is lost"
+        said = f"version {strange[0]} was written by somebody else" if strange else ""
+        if log.version < known:
+            said = f"version {known} is lost"
+        elif not strange and log.transaction() != (task.seq if task else -1):
+            said = f"version {log.version} does not carry the last transaction that the journal knows"
+        if said:
             raise LakeError(f"{table}: {said}.", hint=f"./spark-submit.sh repair --select {table} writes it anew.")
         return log
 

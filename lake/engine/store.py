@@ -428,10 +428,11 @@ class Ledger:
                 self._table = fewer
 
     def upkeep(self) -> None:
-        """Without the files that compaction left; nobody reads an older version of it."""
+        """Without the files that compaction left. Deleting them takes two commits; any other is not looked at."""
         if self._table is not None:
-            vacuum(self.path, ())
-            self._table = DeltaTable(str(self.path))
+            at = int(self._table.version())
+            if vacuum(self.path, (at,)):
+                self._table = DeltaTable(str(self.path), version=at + 2)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:

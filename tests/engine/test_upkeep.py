@@ -154,6 +154,18 @@ def test_F42_a_release_beyond_the_horizon_says_since_when_it_cannot_be_read(
     assert release.rollback(pretended.conf, to=3).body["restores"] == 3
 
 
+def test_the_journal_keeps_few_files_and_all_its_rows(pretended: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LEAST_HOURS", 0)
+    for _ in range(12):
+        pretended.put()
+    journal = pretended.journal
+    upkeep.maintain(pretended.conf, journal, TABLES)
+    journal.append("run", ("ended", "", {}))
+    assert len(list((pretended.conf.root / "_control" / "journal").glob("*.parquet"))) == 2
+    assert pretended.journal.rows == journal.rows
+    assert len(journal.rows) == 26
+
+
 def test_what_a_lagging_consumer_has_not_read_is_kept(pretended: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "LEAST_HOURS", 0)
     pretended.keeping(keep_days=0, keep_releases=1)
