@@ -80,11 +80,6 @@ class Journal:
         self._ledger = ledger or Ledger(root / "_control" / "journal", SCHEMA)
         self._lock = threading.RLock()
         self.rows = [Row(**fact | {"body": json.loads(fact["body"])}) for fact in self._ledger.read()]
-        if gap := next((n for n, r in enumerate(self.rows, 1) if r.seq != n), None):
-            raise LakeError(
-                f"The journal of {root} has lost its row {gap}.",
-                hint="`lake doctor --rebuild-control` writes it anew from the tables.",
-            )
 
     def append(self, run: str, *facts: tuple[str, str, dict[str, Any]]) -> list[Row]:
         """Write facts (kind, subject, body) in one commit and return them with their sequence numbers.
@@ -102,6 +97,14 @@ class Journal:
             self._ledger.append([vars(r) | {"body": text} for r, text in zip(new, said, strict=True)])
             self.rows.extend(new)
             return new
+
+    def check_whole(self) -> None:
+        """Raise LakeError if a row is missing between others."""
+        if gap := next((n for n, r in enumerate(self.rows, 1) if r.seq != n), None):
+            raise LakeError(
+                f"The journal of {self.root} has lost its row {gap}.",
+                hint="`lake doctor --rebuild-control` writes it anew from the tables.",
+            )
 
     def compact(self) -> None:
         """Few files again; called once a run."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 from lake.core.errors import WrongUse
@@ -64,7 +65,7 @@ def repair(options: Options) -> int:
         log.info("nothing has to be made anew")
         return 0
     anew = below(lost, TABLES)
-    return _run(options, lambda t: t in anew)
+    return _run(replace(options, select=None), lambda t: t in anew)
 
 
 def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = True) -> int:
@@ -73,7 +74,7 @@ def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = T
     from lake.engine.release import Lake
 
     conf = load(options.env)
-    chosen = [t for t in (TABLES if options.job == "repair" else select(options.select, TABLES)) if wanted(t)]
+    chosen = [t for t in select(options.select, TABLES) if wanted(t)]
     stop_on_sigterm(_stop_spark)
     until: date | None = options.until
     result = night.run(

@@ -70,7 +70,8 @@ def prospect(
 
 
 def check_known(conf: Conf, tables: Sequence[Table], journal: Journal) -> None:
-    """Raise LakeError if tables were written of which the journal knows nothing at all: it was lost."""
+    """Raise LakeError if the journal has lost a row, or knows nothing at all of tables that were written."""
+    journal.check_whole()
     if any(journal.of("task")):
         return
     if there := [t.id for t in tables if store.version(conf.root / t.path) > 0]:

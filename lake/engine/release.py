@@ -156,7 +156,7 @@ def gone(journal: Journal, table: str, at: int) -> LakeError | None:
     for row in journal.of("upkeep", "closed"):
         body = row.body
         if row.subject == table and row.kind == "upkeep" and at < max(body["kept"]) and at not in body["kept"]:
-            oldest = next(r.body["release"] for r in reversed(journal.rows) if r.kind == "upkeep" and not r.subject)
+            oldest = next((r.body["release"] for r in reversed([*journal.of("upkeep")]) if not r.subject), "?")
             return WrongUse(
                 f"{table}: version {at} was removed on {row.at:%Y-%m-%d}; kept since release {oldest}.",
                 hint="`lake releases` lists them; upkeep.keep_days and upkeep.keep_releases say how many are kept.",
