@@ -308,6 +308,10 @@ def compact(path: Path, small: int, target_mb: int) -> int:
     sizes = [int(s) for s in actions.column("size_bytes").to_pylist()] if actions.num_rows else []
     if sum(s < target_mb * 2**19 for s in sizes) < small:
         return 0
+    without_ends = {k: v for k, v in PROPERTIES.items() if k.endswith("NumIndexedCols")}
+    if not without_ends.items() <= table.metadata().configuration.items():  # it was made before that was asked for
+        table.alter.set_table_properties(without_ends)
+        table = DeltaTable(str(path))
     with _fenced(path):
         done = table.optimize.compact(
             target_size=target_mb * 2**20,

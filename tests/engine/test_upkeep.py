@@ -96,9 +96,13 @@ def pretended(tmp_path: Path) -> Pretended:
 # --- upkeep -----------------------------------------------------------------------------------------------------------
 
 
-def test_small_files_are_merged_into_few_and_no_row_changes(pretended: Pretended) -> None:
+def test_small_files_are_merged_into_few_and_no_row_changes(
+    pretended: Pretended, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "PROPERTIES", {"delta.checkpointInterval": "50"})  # as an older lake has them
     for _ in range(20):
         pretended.put()
+    monkeypatch.undo()
     before = pretended.journal.states()[OVERVIEW.id]
     said = pretended.maintain()
     assert f"{OVERVIEW.id}: 20 small files merged, a checkpoint written" in said
