@@ -25,7 +25,7 @@ class Landed:
     def __init__(self, spark: SparkSession, table: Table, cache: Cache) -> None:
         real = conf.load("real")
         [source] = table.inputs
-        landing = intake.look(source, table, {}, real, cache, since=None, until=date.today())
+        landing = intake.look(source, table, {}, real, cache, until=date.today())
         if not landing.add:
             pytest.skip(f"{source.id}: no file {source.delivery.path} under {real.public}")
         assert not landing.rejected

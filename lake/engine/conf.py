@@ -7,7 +7,7 @@ import tomllib
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -68,6 +68,11 @@ class TrainSection(_Section):
     folds: int = Field(4, ge=2)
 
 
+class BackfillSection(_Section):
+    chunk: Literal["day", "month", "year"] = Field("month", description="what of it is a run and a release of its own")
+    wait_minutes: float = Field(120, ge=0, description="so long a night waits to be let in between two chunks")
+
+
 class SourceSection(_Section):
     path: str | None = None
     required: bool | None = None
@@ -87,6 +92,7 @@ class Conf(BaseSettings):
     disk: DiskSection = DiskSection()
     train: TrainSection = TrainSection()
     upkeep: UpkeepSection = UpkeepSection()
+    backfill: BackfillSection = BackfillSection()
     pseudonym_key: str = Field("", description="file with the key of the pseudonyms, outside the lake")
     sources: dict[str, SourceSection] = {}
 

@@ -9,6 +9,7 @@ import os
 import re
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -23,6 +24,10 @@ from lake.engine.conf import day
 _PR_SET_PDEATHSIG = 1
 NOTHING_TO_DO = 10
 """Exit code of the preflight when the job is done without Spark."""
+STOPPED = 143
+"""Exit code of a job that was asked to stop (SIGTERM)."""
+STOP_S = 10
+"""So long Spark is given to drop what it does."""
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Options:
     select: str | None = None
     strict: bool = False
     debug: bool = False
+    wait: bool = True
     laws: tuple[str, ...] = ()
     catalogue: bool = False
     as_json: bool = False
@@ -61,6 +67,7 @@ def options(job: str, argv: Sequence[str]) -> Options:
     parser.add_argument(
         "--select", metavar="TABLES", help="ids, domains or layers, comma-separated; + behind one adds all below it"
     )
+    parser.add_argument("--no-wait", action="store_true", help="exit 4 even where a backfill would let this job in")
     parser.add_argument("--strict", action="store_true", help="release nothing if anything is stale")
     parser.add_argument("--debug", action="store_true", help="stack traces and all")
     if job == "verify":
@@ -81,6 +88,7 @@ def options(job: str, argv: Sequence[str]) -> Options:
         given.select,
         given.strict,
         given.debug,
+        not given.no_wait,
         tuple(getattr(given, "law", ())),
         getattr(given, "catalogue", False),
         getattr(given, "json", False),
@@ -152,7 +160,9 @@ def stop_on_sigterm(stop: Callable[[], None]) -> None:
 
     def asked(*_: object) -> None:
         print("asked to stop; the same command goes on from here.", file=sys.stderr, flush=True)
-        stop()
-        os._exit(143)
+        stopping = threading.Thread(target=stop, daemon=True)  # this one may be in the middle of asking Spark something
+        stopping.start()
+        stopping.join(STOP_S)
+        os._exit(STOPPED)
 
     signal.signal(signal.SIGTERM, asked)

@@ -42,6 +42,24 @@ class File:
         }  # fmt: skip
 
 
+@dataclass(frozen=True)
+class Span:
+    """The days of delivery that a run minds: from `since` to `until`, but none of those `left` to a backfill."""
+
+    since: date | None = None
+    until: date | None = None
+    left: tuple[date, date] | None = None
+
+    def __contains__(self, dt: object) -> bool:
+        day = date.fromisoformat(str(dt))
+        if self.left and self.left[0] <= day <= self.left[1]:
+            return False
+        return (self.since or day) <= day <= (self.until or day)
+
+
+EVERY_DAY = Span()
+
+
 @dataclass
 class Landing:
     """What one source's raw folder says, against what bronze has loaded."""
@@ -59,6 +77,11 @@ class Landing:
     @property
     def changed(self) -> bool:
         return bool(self.add or self.remove)
+
+    @property
+    def days(self) -> set[str]:
+        """The days whose files are to load or to give back."""
+        return {f.dt for f in self.add} | {d for p in self.remove if (d := _day_of(p, self.source))}
 
     def observed(self) -> dict[str, Any]:
         """What is worth writing down beside the loads themselves."""
@@ -112,12 +135,12 @@ def complete_days(source: Table, conf: Conf) -> list[str]:
     return sorted(d for d in days if d is not None)
 
 
-def newest_day(sources: Sequence[Table], conf: Conf, today: date) -> date | None:
+def newest_day(sources: Sequence[Table], conf: Conf, today: date, span: Span = EVERY_DAY) -> date | None:
     """The newest day, not after `today`, on which every required source is complete; None if nothing landed at all."""
     days = {s: set(complete_days(s, conf)) for s in sources if is_active(s, conf)}
     required = [found for s, found in days.items() if is_required(s, conf) and not (s.delivery and s.delivery.public)]
     full = set.intersection(*required) if required else set().union(*days.values())
-    past = [d for d in full if d <= today.isoformat()]
+    past = [d for d in full if d <= today.isoformat() and d in span]
     return date.fromisoformat(max(past)) if past else None
 
 
@@ -149,10 +172,13 @@ def look(
     conf: Conf,
     cache: Cache,
     *,
-    since: date | None,
     until: date,
+    span: Span = EVERY_DAY,
+    known: Mapping[str, Any] | None = None,
 ) -> Landing:
-    """Compare the source's raw folder with the files `held` in bronze; only deliveries from `since` to `until` count.
+    """Compare the source's raw folder with the files `held` in bronze; what was delivered after `until` waits.
+
+    Days outside `span` stay as they are: held as they are held, and observed as they were last (`known`).
 
     Raises WrongUse if so many files are gone that the raw zone itself is in doubt.
     """
@@ -171,7 +197,7 @@ def look(
         if path.name == marker:
             continue
         seen.add(name)
-        if dt > until.isoformat() or (since and dt < since.isoformat()):
+        if dt > until.isoformat() or dt not in span:
             if name not in held and dt > date.today().isoformat():
                 landing.deferred[name] = "future: delivered on a day that has not come yet"
             continue
@@ -186,10 +212,32 @@ def look(
         wanted[name] = File(name, dt, found)
         if found.unknown:
             landing.unknown[name] = list(found.unknown)
-    landing.complete = [d for d in complete_days(source, conf) if d <= until.isoformat()]
-    _settle(landing, wanted, seen, held, daily=typed is not None and _is_daily(typed))
-    _refuse_mass_withdrawal(landing, held, base, seen, conf)
+    landing.complete = [d for d in complete_days(source, conf) if d <= until.isoformat() and d in span]
+    gone = {p for p, r in held.items() if p not in seen and r["dt"] in span}
+    _settle(landing, wanted, gone, held, daily=typed is not None and _is_daily(typed))
+    _refuse_mass_withdrawal(landing, gone, [p for p, r in held.items() if r["dt"] in span], base, conf)
+    _recall(landing, known or {}, seen, span)
     return landing
+
+
+def _recall(landing: Landing, known: Mapping[str, Any], seen: set[str], span: Span) -> None:
+    """What was last observed of the days outside `span` is still so."""
+
+    def outside(name: str) -> bool:
+        dt = _day_of(name, landing.source)
+        return name in seen and dt is not None and dt not in span
+
+    now: dict[str, dict[str, Any]] = {
+        "duplicate": landing.duplicates, "deferred": landing.deferred,
+        "rejected": landing.rejected, "unknown": landing.unknown,
+    }  # fmt: skip
+    for said, found in now.items():
+        for name, what in known.get(said, {}).items():
+            if outside(name):
+                found.setdefault(name, what)
+    through = known.get("through")
+    if through and through not in span:
+        landing.complete = sorted({*landing.complete, through})
 
 
 def _is_daily(typed: Table) -> bool:
@@ -199,35 +247,32 @@ def _is_daily(typed: Table) -> bool:
 
 
 def _settle(
-    landing: Landing, wanted: dict[str, File], seen: set[str], held: Mapping[str, Mapping[str, Any]], *, daily: bool
+    landing: Landing, wanted: dict[str, File], gone: set[str], held: Mapping[str, Mapping[str, Any]], *, daily: bool
 ) -> None:
     """Fill in what to add and remove. A `daily` extract speaks of its day: said again later, it is no duplicate."""
-
-    def content(sha: str, dt: str) -> tuple[str, str]:
-        return sha, dt if daily else ""
-
-    kept = sorted((p for p in held if p in seen and p not in wanted), key=lambda p: (held[p]["dt"], p), reverse=True)
-    first = {content(held[p]["sha"], held[p]["dt"]): p for p in kept}
-    for file in sorted(wanted.values(), key=lambda f: (f.dt, f.path)):
-        original = first.setdefault(content(file.print.sha, file.dt), file.path) if file.print.records else file.path
-        if original != file.path:
-            landing.duplicates[file.path] = original
-        elif held.get(file.path, {}).get("sha") != file.print.sha:
-            landing.add.append(file)
+    kept = {p: (r["dt"], r["sha"], _records(r)) for p, r in held.items() if p not in gone}
+    here = {f.path: (f.dt, f.print.sha, f.print.records) for f in wanted.values()}
+    first: dict[tuple[str, str], str] = {}
+    for path, (dt, sha, records) in sorted((kept | here).items(), key=lambda e: (e[1][0], e[0])):
+        original = first.setdefault((sha, dt if daily else ""), path) if records else path
+        if original != path:
+            landing.duplicates[path] = original
+        elif path in wanted and held.get(path, {}).get("sha") != sha:
+            landing.add.append(wanted[path])
     replaced = {f.path for f in landing.add}
-    for path in sorted(held):
-        if path in replaced or path in landing.duplicates or path not in seen:
-            landing.remove.append(path)
+    landing.remove += [p for p in sorted(held) if p in replaced or p in landing.duplicates or p in gone]
 
 
-def _refuse_mass_withdrawal(
-    landing: Landing, held: Mapping[str, Mapping[str, Any]], base: Path, seen: set[str], conf: Conf
-) -> None:
-    gone = [p for p in held if p not in seen]
+def _records(record: Mapping[str, Any]) -> int:
+    return int(record["lines"] - record["header"] - record["blank"])
+
+
+def _refuse_mass_withdrawal(landing: Landing, gone: set[str], held: Sequence[str], base: Path, conf: Conf) -> None:
     rules = conf.intake
     if len(gone) > rules.max_withdrawn_files and len(gone) > rules.max_withdrawn_share * len(held):
+        share = f"{len(gone)} of {len(held)}"
         raise WrongUse(
-            f"{landing.source.id}: {len(gone)} of {len(held)} loaded files are gone from {base}, {gone[0]} among them.",
+            f"{landing.source.id}: {share} loaded files are gone from {base}, {min(gone)} among them.",
             hint="bring the raw zone back; if that is on purpose, raise intake.max_withdrawn_share for one run.",
         )
 

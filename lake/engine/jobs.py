@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import date
+from typing import Any
 
 from lake.core.errors import WrongUse
 from lake.core.graph import select
@@ -70,25 +70,20 @@ def repair(options: Options) -> int:
 
 def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = True) -> int:
     from lake.catalog import MODELS, REPORTS, TABLES
-    from lake.engine import night, report
+    from lake.engine import backfill, night, report
     from lake.engine.release import Lake
 
     conf = load(options.env)
     chosen = [t for t in select(options.select, TABLES) if wanted(t)]
     stop_on_sigterm(_stop_spark)
-    until: date | None = options.until
-    result = night.run(
-        conf,
-        TABLES,
-        purpose=options.job,
-        day=until,
-        since=options.since,
-        chosen=chosen,
-        publish=publish,
-        strict=options.strict,
-        models=MODELS if publish else (),
-        train=options.job == "nightly",
-    )
+    how: dict[str, Any] = {"chosen": chosen, "publish": publish, "strict": options.strict}
+    how |= {"models": MODELS if publish else (), "train": options.job == "nightly"}
+    wait_s = conf.backfill.wait_minutes * 60
+    if options.since and any(t.is_source for t in chosen):
+        result = backfill.run(conf, TABLES, since=options.since, until=options.until, wait_s=wait_s, **how)
+    else:
+        wait_s = wait_s if options.wait else 0
+        result = night.run(conf, TABLES, purpose=options.job, day=options.until, wait_s=wait_s, **how)
     if result.release:
         try:
             report.write(Lake(conf, result.release, TABLES), REPORTS)

@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -14,63 +15,110 @@ from typing import Any
 
 from lake.core.errors import LeaseHeld
 
+LEASE, WAITING, BACKFILL = "lease", "waiting", "backfill"
+"""Files below _control, each locked by one process at most: the one that writes, the one that waits for a backfill to
+let it in, and the backfill itself, from its first chunk to its last."""
+_POLL_S = 0.1
+_MOMENT_S = 0.5
+"""Whoever asks who holds a lock holds it for an instant himself."""
+
 
 @contextmanager
-def held(root: Path, purpose: str) -> Iterator[None]:
+def held(root: Path, purpose: str, *, wait_s: float = 0, name: str = LEASE, **more: Any) -> Iterator[None]:
     """Hold the lake's lease while the block runs. The system frees it when this process ends, however it ends.
+
+    wait_s      so long a backfill is waited for, which lets others in between its chunks; or they by the backfill
+    name        another lock than the lease
+    more        said of the holder
 
     Raises LeaseHeld naming the holder.
     """
-    path = root / "_control" / "lease"
+    who = {"purpose": purpose, "pid": os.getpid(), "host": socket.gethostname(), "since": _now(), **more}
+    try:
+        lock = _locked(root, name, who, _MOMENT_S)
+    except LeaseHeld:
+        if not wait_s or BACKFILL not in (purpose, purpose_of(root)):
+            raise
+        with held(root, purpose, name=WAITING):
+            lock = _locked(root, name, who, wait_s)
+    try:
+        yield
+    finally:
+        _write(lock, None)
+        os.close(lock)
+
+
+def check_free(root: Path, *, wait_s: float = 0, name: str = LEASE) -> None:
+    """Raise LeaseHeld naming the holder, if there is one now that would not be waited for."""
+    who = holder(root, name)
+    if who is not None and not (wait_s and who.get("purpose") == BACKFILL):
+        raise _refused(root, name, who)
+
+
+def holder(root: Path, name: str = LEASE) -> dict[str, Any] | None:
+    """Who holds the lease (or another lock), or None."""
+    try:
+        lock = os.open(root / "_control" / name, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        for _ in range(5):
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                return None
+            except BlockingIOError:
+                text = os.pread(lock, 4096, 0).strip()
+            if text:
+                found: dict[str, Any] = json.loads(text)
+                return found
+            time.sleep(_POLL_S / 5)  # it is locked, and will say by whom
+        return {}
+    finally:
+        os.close(lock)
+
+
+def purpose_of(root: Path) -> str | None:
+    """What the lease is held for, if it is."""
+    return (holder(root) or {}).get("purpose")
+
+
+def _locked(root: Path, name: str, who: dict[str, Any], patience_s: float) -> int:
+    """The lock as an open file that says `who` holds it. Raises LeaseHeld when patience is at its end."""
+    path = root / "_control" / name
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "a+", encoding="utf-8") as file:
+    end = time.monotonic() + patience_s
+    while True:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise _refused(root, holder(root) or {}) from None
-        _write(file, {"purpose": purpose, "pid": os.getpid(), "host": socket.gethostname(), "since": _now()})
-        try:
-            yield
-        finally:
-            _write(file, None)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(lock).st_nlink:  # else the file was taken away before it was locked
+                _write(lock, who)
+                return lock
+        except BlockingIOError:
+            pass
+        except BaseException:
+            os.close(lock)
+            raise
+        os.close(lock)
+        if time.monotonic() >= end:
+            raise _refused(root, name, holder(root, name) or {})
+        time.sleep(_POLL_S)
 
 
-def check_free(root: Path) -> None:
-    """Raise LeaseHeld naming the holder, if there is one now."""
-    who = holder(root)
-    if who is not None:
-        raise _refused(root, who)
-
-
-def _refused(root: Path, who: dict[str, Any]) -> LeaseHeld:
+def _refused(root: Path, name: str, who: dict[str, Any]) -> LeaseHeld:
+    doing = {WAITING: "waited for", BACKFILL: "backfilled"}.get(name, "written")
     return LeaseHeld(
-        f"{root} is being written by {who.get('purpose', 'another process')}, pid {who.get('pid', '?')} "
+        f"{root} is being {doing} by {who.get('purpose', 'another process')}, pid {who.get('pid', '?')} "
         f"on {who.get('host', '?')}, since {who.get('since', '?')}.",
         hint="wait until it is done, or stop that process; the lease is freed when it ends.",
     )
 
 
-def holder(root: Path) -> dict[str, Any] | None:
-    """Who holds the lease, or None."""
-    path = root / "_control" / "lease"
-    try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except OSError:
-                return json.loads(text) if text else {}
-    except FileNotFoundError:
-        pass
-    return None
-
-
-def _write(file: Any, who: dict[str, Any] | None) -> None:
-    file.seek(0)
-    file.truncate()
-    if who:
-        file.write(json.dumps(who))
-    file.flush()
+def _write(lock: int, who: dict[str, Any] | None) -> None:
+    if who is None:
+        os.ftruncate(lock, 0)
+    else:
+        os.pwrite(lock, json.dumps(who, default=str).ljust(512).encode(), 0)  # in one piece, for those who read it
 
 
 def _now() -> str:

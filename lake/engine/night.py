@@ -59,21 +59,24 @@ def run(
     strict: bool = False,
     models: Sequence[Model] = (),
     train: bool = True,
+    wait_s: float = 0,
 ) -> Result:
     """Run what there is to do under the lease, and release it if it passes its audit.
 
     since, day      only what was delivered between them counts
     chosen          only these tables are refreshed
     models          are trained if due (and `train`), and score on the candidate
+    wait_s          so long a backfill is waited for, which lets others in between its chunks
     """
     check_disk(conf)
-    with lease.held(conf.root, purpose):
+    with lease.held(conf.root, purpose, wait_s=wait_s):
+        crash.point("leased")
         journal = Journal(conf.root)
         started = time.monotonic()
         ahead = prospect(conf, journal, tables, day=day, since=since, chosen=chosen)
         if ahead.idle:
             return Result(release.newest(journal))
-        name = f"{purpose}-{ahead.as_of}-{(journal.rows[-1].seq if journal.rows else 0) + 1}"
+        name = f"{purpose}-{day or ahead.as_of}-{(journal.rows[-1].seq if journal.rows else 0) + 1}"
         planned = [s.table.id for s in ahead.steps]
         journal.append(name, ("run", "", {"as_of": ahead.as_of, "planned": planned, "purpose": purpose}))
         crash.point("begun")

@@ -29,7 +29,7 @@ def ready(options: Options, tables: Sequence[Table]) -> int:
             return NOTHING_TO_DO
         write_properties(conf)
         return 0
-    lease.check_free(conf.root)
+    lease.check_free(conf.root, wait_s=conf.backfill.wait_minutes if options.wait and not options.since else 0)
     if options.job == "nightly":
         make_demo(conf)
     if options.job in ("nightly", "ingest", "build"):
@@ -40,6 +40,8 @@ def ready(options: Options, tables: Sequence[Table]) -> int:
                 print(f"! {landing.source.id}: {name}: {why}", file=sys.stderr)
         for source, newest in ahead.waiting.items():
             print(f"! {source} is waited for: nothing complete for {newest} yet", file=sys.stderr)
+        if lease.purpose_of(conf.root) == lease.BACKFILL:
+            print("A backfill is running; it lets this job in after its present chunk.", file=sys.stderr)
         if ahead.idle:
             print(f"Nothing new for {ahead.as_of}; nothing to do.", file=sys.stderr)
             return NOTHING_TO_DO

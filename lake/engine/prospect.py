@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any
 
 from lake.core.errors import LakeError, WrongUse
 from lake.core.table import Table
-from lake.engine import intake, plan, release, store
+from lake.engine import intake, lease, plan, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.fingerprint import Cache
@@ -43,15 +45,16 @@ def prospect(
     since: date | None = None,
     chosen: Iterable[Table] | None = None,
 ) -> Prospect:
-    """Look at the raw zone and the journal and say what a run would do. Needs no JVM and writes only its cache."""
+    """Look at the raw zone and the journal and say what a run would do. Needs no JVM and writes only its cache.
+
+    day, since      only what was delivered until the one, and from the other on, counts
+    """
     states = journal.states()
     check_known(conf, tables, journal)
     chosen = set(tables if chosen is None else chosen)
     sources = [t for t in tables if t.is_source]
-    as_of = day or intake.newest_day(sources, conf, date.today())
-    if as_of is None:
-        last = release.newest(journal)
-        as_of = date.fromisoformat(last.body["as_of"]) if last else date.today()
+    span = intake.Span(since, day, _left(conf))
+    as_of = _as_of(conf, journal, sources, span)
     cache = Cache.at(conf.root)
     landings = []
     for source in sources:
@@ -59,7 +62,8 @@ def prospect(
             continue
         typed = next((t for t in tables if t.is_typed and source in t.inputs), None)
         held = intake.loaded(journal.proven(source.id, states.get(source.id, State())))
-        landings.append(intake.look(source, typed, held, conf, cache, since=since, until=as_of))
+        known = _observed(journal, source)
+        landings.append(intake.look(source, typed, held, conf, cache, until=day or as_of, span=span, known=known))
     cache.save()
     steps = plan.steps(tables, states, landings, as_of, chosen)
     news = any(has_news(landing, journal) for landing in landings)
@@ -81,6 +85,29 @@ def check_known(conf: Conf, tables: Sequence[Table], journal: Journal) -> None:
         )
 
 
+def _left(conf: Conf) -> tuple[date, date] | None:
+    """The days that a backfill in another process has before it: no other run minds them."""
+    who = lease.holder(conf.root, lease.BACKFILL)
+    if not who or who["pid"] == os.getpid():
+        return None
+    since, until = map(date.fromisoformat, who["days"])
+    return since, until
+
+
+def _as_of(conf: Conf, journal: Journal, sources: Sequence[Table], span: intake.Span) -> date:
+    """The day from which a run looks: the one it is given, else the newest complete one that it minds.
+
+    A run that minds only some days never takes the lake back to an earlier one.
+    """
+    last = journal.last("run")
+    before = date.fromisoformat(last.body["as_of"]) if last else None
+    wanted = span.until if span.until and not span.since else None
+    today = date.today()
+    wanted = wanted or intake.newest_day(sources, conf, min(span.until or today, today), span)
+    wanted = wanted or before or span.until or today
+    return max(wanted, before) if before and span != intake.EVERY_DAY else wanted
+
+
 def _unreleased(tables: Sequence[Table], states: Mapping[str, State], journal: Journal) -> bool:
     """Whether rows changed that no release holds: a run died before it, or its audit refused it.
 
@@ -96,9 +123,15 @@ def _unreleased(tables: Sequence[Table], states: Mapping[str, State], journal: J
 
 def has_news(landing: Landing, journal: Journal) -> bool:
     """Whether the source shows something that the journal has not written down yet."""
-    last = next((r.body for r in reversed(journal.rows) if r.kind == "intake" and r.subject == landing.source.id), None)
+    last = _observed(journal, landing.source)
     seen = landing.observed()
     return any(seen.values()) if last is None else last != seen
+
+
+def _observed(journal: Journal, source: Table) -> dict[str, Any] | None:
+    """What was last written down about the source's raw folder."""
+    rows = (r for r in reversed(journal.rows) if r.kind == "intake" and r.subject == source.id)
+    return next((r.body for r in rows), None)
 
 
 def check_disk(conf: Conf) -> None:

@@ -28,7 +28,7 @@ def conf(tmp_path: Path) -> Conf:
 def look(
     conf: Conf, held: dict[str, Any] | None = None, *, source: Any = five.deliveries, typed: Any = five.movements
 ) -> Landing:
-    return intake.look(source, typed, held or {}, conf, Cache.at(conf.root), since=None, until=TODAY)
+    return intake.look(source, typed, held or {}, conf, Cache.at(conf.root), until=TODAY)
 
 
 def holding(landing: Landing) -> dict[str, Any]:

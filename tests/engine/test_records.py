@@ -37,9 +37,7 @@ class Typed:
 
     def _read(self, table: Table) -> DataFrame:
         [source] = table.inputs
-        landing = intake.look(
-            source, table, {}, self.conf, Cache.at(self.conf.root), since=None, until=date(2026, 2, 1)
-        )
+        landing = intake.look(source, table, {}, self.conf, Cache.at(self.conf.root), until=date(2026, 2, 1))
         assert not landing.rejected
         base, _ = intake.base_of(source, self.conf)
         bronze = records.bronze(self.spark, source, landing.add, base, 7)

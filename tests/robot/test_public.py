@@ -25,7 +25,7 @@ def test_decimal_commas_quotes_and_silent_sensors_are_read(spark, tmp_path, expe
     real = conf.load("real")
     here = real.model_copy(update={"lake": real.lake.model_copy(update={"public": str(tmp_path)})})
     table, until = public.ur3_seconds, conf.day("2026-12-31")
-    found = intake.look(public.ur3, table, {}, here, Cache.at(tmp_path), since=None, until=until)
+    found = intake.look(public.ur3, table, {}, here, Cache.at(tmp_path), until=until)
     rows = records.bronze(spark, public.ur3, found.add, here.public, 1)
     typed = records.typed(public.ur3_seconds, rows, [f.print.header_text for f in found.add])
     names = "sample at current_j0_a temperature_j0_c speed_j0_rad_s cycle protective_stop grip_lost"

@@ -57,7 +57,6 @@ def landed(spark, path):
         {},
         real,
         Cache.at(base),
-        since=None,
         until=conf.day("2026-12-31"),
     )
     assert not found.rejected

@@ -31,7 +31,7 @@ def test_a_line_that_is_no_sale_is_accepted_and_says_why(spark, tmp_path, expect
     here = real.model_copy(update={"lake": real.lake.model_copy(update={"public": str(tmp_path)})})
     table = public.retail_lines
     until = conf.day("2026-12-31")
-    found = intake.look(public.retail, table, {}, here, Cache.at(tmp_path), since=None, until=until)
+    found = intake.look(public.retail, table, {}, here, Cache.at(tmp_path), until=until)
     typed = records.typed(public.retail_lines, records.bronze(spark, public.retail, found.add, here.public, 1), [])
     names = "invoice_id quantity invoiced_at unit_price customer_id excluded"
     assert_df_equality(
