@@ -6,7 +6,7 @@ set -euo pipefail
 home=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)
 venv=$home/.venv
 stamp=$venv/.set-up
-verbs="doctor plan rejected releases rollback runs show status"
+verbs="doctor gaps plan rejected releases rollback runs show status"
 
 usage() {
     cat <<END

@@ -186,6 +186,29 @@ def runs(env: Env = "local", as_json: Json = False, debug: Debug = False) -> Non
 
 
 @app.command()
+def gaps(env: Env = "local", select: Select = None, as_json: Json = False, debug: Debug = False) -> None:
+    """Days that are missing, could not be taken, or are not loaded yet."""
+    from lake.catalog import TABLES
+    from lake.core import graph
+    from lake.engine import gaps
+
+    found = gaps.found(load(env), TABLES, graph.select(select, TABLES))
+    if as_json:
+        _json([g.as_json() for g in found])
+        return
+    rows = [
+        [g.source, g.first or "", g.newest or "", gaps.in_words(g.missing), gaps.in_words(g.unloaded)] for g in found
+    ]
+    _table("Gaps", ["source", "first", "newest", "missing", "not loaded yet"], rows)
+    for g in found:
+        for name, why in {**g.rejected, **g.deferred}.items():
+            print(f"! {g.source}: {name}: {why}")
+    load_them = gaps.command(found, env)
+    if load_them:
+        print(f"To load what is not loaded yet: {load_them}")
+
+
+@app.command()
 def releases(env: Env = "local", as_json: Json = False, debug: Debug = False) -> None:
     """Every release and what it holds."""
     from lake.engine import release

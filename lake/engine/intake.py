@@ -128,9 +128,19 @@ def base_of(source: Table, conf: Conf) -> tuple[Path, str]:
 def complete_days(source: Table, conf: Conf) -> list[str]:
     """The days on which the source's delivery is complete: by its marker, or by a file where it has none."""
     assert source.delivery is not None
-    base, pattern = base_of(source, conf)
     marker = source.delivery.marker
-    found = base.glob(f"{pattern.rsplit('/', 1)[0]}/{marker}" if marker else pattern)
+    return _days(source, conf, marker) if marker else delivered_days(source, conf)
+
+
+def delivered_days(source: Table, conf: Conf) -> list[str]:
+    """The days on which the source delivered anything."""
+    return _days(source, conf)
+
+
+def _days(source: Table, conf: Conf, name: str | None = None) -> list[str]:
+    """The days in whose folders there are files of the source, or one of this name."""
+    base, pattern = base_of(source, conf)
+    found = base.glob(f"{pattern.rsplit('/', 1)[0]}/{name}" if name else pattern)
     days = {_day_of(p.relative_to(base).as_posix(), source) for p in found}
     return sorted(d for d in days if d is not None)
 

@@ -99,12 +99,14 @@ def _as_of(conf: Conf, journal: Journal, sources: Sequence[Table], span: intake.
 
     A run that minds only some days never takes the lake back to an earlier one.
     """
-    last = journal.last("run")
-    before = date.fromisoformat(last.body["as_of"]) if last else None
-    wanted = span.until if span.until and not span.since else None
     today = date.today()
-    wanted = wanted or intake.newest_day(sources, conf, min(span.until or today, today), span)
-    wanted = wanted or before or span.until or today
+    runs = (r.body["as_of"] for r in reversed(journal.rows) if r.kind == "run" and r.body.get("as_of"))
+    before = next(map(date.fromisoformat, runs), None)
+    if span.until and not span.since:
+        wanted = span.until
+    else:
+        newest = intake.newest_day(sources, conf, min(span.until or today, today), span)
+        wanted = newest or before or span.until or today
     return max(wanted, before) if before and span != intake.EVERY_DAY else wanted
 
 

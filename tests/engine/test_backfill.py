@@ -1,4 +1,4 @@
-"""Older days after newer ones: chunk by chunk, with nights let in between; at the end, as if they had always been there."""
+"""Older days after newer ones, chunk by chunk and with nights let in between: at last as if always been there."""
 
 from __future__ import annotations
 
