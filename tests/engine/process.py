@@ -25,7 +25,7 @@ HOME = Path(__file__).resolve().parents[2]
 class ThreeTables(FiveTables):
     """The same lake, of which only a source, its typed table and one table below it are kept: quick."""
 
-    select = "five.bronze.deliveries,five.silver.movements,five.silver.daily"
+    select = ",".join(t.id for t in TABLES if t.name in ("deliveries", "movements", "daily"))
 
     def night(self, **more: object) -> night.Result:
         return super().night(chosen=select(self.select, TABLES), **more)
