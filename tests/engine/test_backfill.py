@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -138,6 +139,22 @@ def test_a_night_waits_behind_a_backfill_and_behind_nobody_else(conf: Conf) -> N
                 lease.check_free(conf.root, wait_s=1)
             with pytest.raises(LeaseHeld, match=f"by {purpose}"):
                 lease.check_free(conf.root)
+
+
+def test_a_night_that_waits_is_announced_and_gives_up_at_last(conf: Conf) -> None:
+    def night(wait_s: float) -> None:
+        with lease.held(conf.root, "nightly", wait_s=wait_s):
+            pass
+
+    with ThreadPoolExecutor(1) as pool, lease.held(conf.root, lease.BACKFILL):
+        first = pool.submit(night, 2)
+        while not lease.holder(conf.root, lease.WAITING):
+            assert not first.done()
+        with pytest.raises(LeaseHeld, match="waited for by nightly"):
+            night(2)
+        with pytest.raises(LeaseHeld, match="written by backfill"):
+            first.result()
+    assert lease.holder(conf.root, lease.WAITING) is None
 
 
 # --- as if they had always been there ---------------------------------------------------------------------------------
