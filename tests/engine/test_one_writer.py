@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,22 +18,20 @@ from tests.engine.process import ThreeTables, started
 from tests.engine.test_killed import delivered
 from tests.engine.test_laws import check_laws
 
-Scratch = Callable[[FiveTables], FiveTables]
-
 
 @pytest.fixture
 def lake(spark: SparkSession, tmp_path: Path) -> FiveTables:
     return ThreeTables(spark, tmp_path / "lake", tmp_path / "raw")
 
 
-@pytest.fixture
-def from_scratch(spark: SparkSession, tmp_path: Path) -> Scratch:
-    def build(other: FiveTables) -> FiveTables:
-        made = ThreeTables(spark, tmp_path / "scratch", other.raw)
-        assert made.night().exit_code == 0
-        return made
-
-    return build
+@pytest.fixture(scope="module")
+def scratch(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> FiveTables:
+    """What all of these tests deliver, in one undisturbed night."""
+    home = tmp_path_factory.mktemp("scratch")
+    made = ThreeTables(spark, home / "lake", home / "raw")
+    delivered(made)
+    assert made.night().exit_code == 0
+    return made
 
 
 def test_F20_of_two_nights_at_once_one_runs_and_the_other_names_it(lake: FiveTables) -> None:
@@ -54,14 +51,14 @@ def test_F20_of_two_nights_at_once_one_runs_and_the_other_names_it(lake: FiveTab
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-def test_F20_the_night_that_runs_is_not_disturbed_by_the_other(lake: FiveTables, from_scratch: Scratch) -> None:
+def test_F20_the_night_that_runs_is_not_disturbed_by_the_other(lake: FiveTables, scratch: FiveTables) -> None:
     delivered(lake)
     with started(lake, "nightly", freeze_at="committed") as first:
         with started(lake, "nightly") as second:
             assert second.ended() == LeaseHeld.exit_code
         first.signal(signal.SIGCONT)
         assert first.ended() == 0
-    check_laws(lake, from_scratch(lake), ["two nights at once"])
+    check_laws(lake, scratch, ["two nights at once"])
     assert [r.number for r in releases(lake.journal)] == [1]
 
 
@@ -71,7 +68,7 @@ PLACES = ["written", *[pytest.param(p, marks=pytest.mark.soak) for p in ("opened
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("place", PLACES)
 def test_F21_a_frozen_night_whose_lease_was_taken_over_can_do_nothing_more(
-    lake: FiveTables, from_scratch: Scratch, place: str
+    lake: FiveTables, scratch: FiveTables, place: str
 ) -> None:
     delivered(lake)
     with started(lake, "nightly", freeze_at=place) as frozen:
@@ -82,14 +79,14 @@ def test_F21_a_frozen_night_whose_lease_was_taken_over_can_do_nothing_more(
         assert frozen.ended() == 1
         assert "another process" in frozen.said.lower()
     assert (len(lake.journal.rows), newest(lake.journal)) == (rows, release)
-    check_laws(lake, from_scratch(lake), [f"frozen at {place!r}, and awake again"])
+    check_laws(lake, scratch, [f"frozen at {place!r}, and awake again"])
     assert lake.night().written == []
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("place", ["written", pytest.param("committed", marks=pytest.mark.soak)])
 def test_F50_a_night_that_is_asked_to_stop_ends_soon_and_the_next_goes_on(
-    lake: FiveTables, from_scratch: Scratch, place: str
+    lake: FiveTables, scratch: FiveTables, place: str
 ) -> None:
     delivered(lake)
     with started(lake, "nightly", freeze_at=place) as night:
@@ -102,5 +99,5 @@ def test_F50_a_night_that_is_asked_to_stop_ends_soon_and_the_next_goes_on(
         lease.check_free(lake.conf.root)
     assert newest(lake.journal) is None
     assert lake.night().release is not None
-    check_laws(lake, from_scratch(lake), [f"asked to stop at {place!r}"])
+    check_laws(lake, scratch, [f"asked to stop at {place!r}"])
     assert lake.journal.open_tasks() == []
