@@ -37,7 +37,8 @@ def held(root: Path, purpose: str, *, wait_s: float = 0, name: str = LEASE, **mo
     try:
         lock = _locked(root, name, who, _MOMENT_S)
     except LeaseHeld:
-        if not wait_s or BACKFILL not in (purpose, purpose_of(root)):
+        is_backfill = purpose == BACKFILL or purpose_of(root) in (BACKFILL, None)  # None: just given up
+        if not wait_s or not is_backfill:
             raise
         with held(root, purpose, name=WAITING):
             lock = _locked(root, name, who, wait_s)
