@@ -15,8 +15,8 @@ from lake.engine import door, lease
 from lake.engine.release import newest, releases
 from tests.engine.conftest import FiveTables
 from tests.engine.process import ThreeTables, started
-from tests.engine.test_killed import delivered
-from tests.engine.test_laws import check_laws
+from tests.engine.test_killed import first_night
+from tests.engine.test_schedules import check_laws
 
 
 @pytest.fixture
@@ -29,13 +29,13 @@ def scratch(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Fi
     """What all of these tests deliver, in one undisturbed night."""
     home = tmp_path_factory.mktemp("scratch")
     made = ThreeTables(spark, home / "lake", home / "raw")
-    delivered(made)
+    first_night(made)
     assert made.night().exit_code == 0
     return made
 
 
 def test_F20_of_two_nights_at_once_one_runs_and_the_other_names_it(lake: FiveTables) -> None:
-    delivered(lake)
+    first_night(lake)
     with started(lake, "nightly", freeze_at="leased") as first:
         with started(lake, "nightly") as second:
             assert second.ended() == LeaseHeld.exit_code
@@ -52,7 +52,7 @@ def test_F20_of_two_nights_at_once_one_runs_and_the_other_names_it(lake: FiveTab
 @pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_F20_the_night_that_runs_is_not_disturbed_by_the_other(lake: FiveTables, scratch: FiveTables) -> None:
-    delivered(lake)
+    first_night(lake)
     with started(lake, "nightly", freeze_at="committed") as first:
         with started(lake, "nightly") as second:
             assert second.ended() == LeaseHeld.exit_code
@@ -70,7 +70,7 @@ PLACES = ["written", *[pytest.param(p, marks=pytest.mark.soak) for p in ("opened
 def test_F21_a_frozen_night_whose_lease_was_taken_over_can_do_nothing_more(
     lake: FiveTables, scratch: FiveTables, place: str
 ) -> None:
-    delivered(lake)
+    first_night(lake)
     with started(lake, "nightly", freeze_at=place) as frozen:
         (lake.conf.root / "_control" / "lease").unlink()
         assert lake.night().exit_code == 0
@@ -88,7 +88,7 @@ def test_F21_a_frozen_night_whose_lease_was_taken_over_can_do_nothing_more(
 def test_F50_a_night_that_is_asked_to_stop_ends_soon_and_the_next_goes_on(
     lake: FiveTables, scratch: FiveTables, place: str
 ) -> None:
-    delivered(lake)
+    first_night(lake)
     with started(lake, "nightly", freeze_at=place) as night:
         asked = time.monotonic()
         night.signal(signal.SIGTERM)
@@ -100,4 +100,3 @@ def test_F50_a_night_that_is_asked_to_stop_ends_soon_and_the_next_goes_on(
     assert newest(lake.journal) is None
     assert lake.night().release is not None
     check_laws(lake, scratch, [f"asked to stop at {place!r}"])
-    assert lake.journal.open_tasks() == []
