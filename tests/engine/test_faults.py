@@ -160,6 +160,14 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
+def ended_for_want_of_room(lake: FiveTables) -> bool:
+    """Whether a night fails on a full disk: some tables do, or, where the journal's is full, the run itself."""
+    try:
+        return lake.night().exit_code != 0
+    except Exception as e:
+        return "space" in str(e).lower() or "Errno 28" in str(e)
+
+
 def fill(place: Path, *, leave_kb: int) -> Path:
     free = shutil.disk_usage(place).free
     filler = place / "filler"
@@ -175,10 +183,7 @@ def test_F10_a_full_disk_is_said_and_the_next_run_completes(
     lake = copied(before, small_disk / "lake")
     object.__setattr__(lake.conf.disk, "free_mb", 0)
     filler = fill(small_disk, leave_kb=leave_kb)
-    try:
-        assert lake.night().exit_code != 0
-    except Exception as e:  # the journal's own disk is full: then the run itself ends
-        assert "space" in str(e).lower() or "Errno 28" in str(e)
+    assert ended_for_want_of_room(lake)
     filler.unlink()
     check_finished(lake, golden)
 
@@ -287,7 +292,7 @@ def test_F32_the_order_of_records_changes_nothing(spark: SparkSession, tmp_path:
         for n in range(files):
             land(lake.raw, "2026-01-05", f"f{n}", records[n::files])
         lake.night()
-        found.append({t: told for t, told in lake.told().items()})
+        found.append(lake.told())
         dice.shuffle(records)
     assert found[0] == found[1]
 
