@@ -84,7 +84,7 @@ def check_finished(lake: FiveTables, golden: dict[str, tuple[int, int, str]]) ->
     seen = {t.id: released.tables[t.id]["version"] for t in TABLES}
     result = lake.night()
     assert result.exit_code == 0
-    assert result.release is not None and result.release.number == 2
+    assert result.release is not None and result.release.number > 1 and not result.release.stale
     assert lake.told() == golden
     assert lake.told() == lake.held()
     assert lake.journal.open_tasks() == []
