@@ -45,9 +45,11 @@ def test_F04_a_commit_that_the_journal_missed_counts_once(
 ) -> None:
     assert dies(second, crash_at, "committed")
     logs = {t.id: store.Log(second.conf.root / t.path) for t in TABLES}
-    [task] = [t for t in second.journal.open_tasks() if logs[t.subject].transaction() == t.seq]
+    missed = [t for t in second.journal.open_tasks() if logs[t.subject].transaction() == t.seq]
+    assert missed
     check_finished(second, golden)
-    assert [r.subject for r in second.journal.of("closed") if r.body["task"] == task.seq] == [task.subject]
+    closed = [r.body["task"] for r in second.journal.of("closed")]
+    assert [closed.count(t.seq) for t in missed] == [1] * len(missed)
 
 
 def test_F05_readers_see_the_last_release_while_a_run_lies_dead(
@@ -105,8 +107,9 @@ class Process:
         return self.process.wait(timeout=120)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("commits", [7, *(pytest.param(n, marks=pytest.mark.soak) for n in (3, 12, 18, 24))])
+@pytest.mark.parametrize("commits", [3, 7, 12, 18, 24])
 def test_F02_a_jvm_killed_from_outside_loses_and_doubles_nothing(
     second: FiveTables, golden: Golden, commits: int
 ) -> None:
@@ -134,8 +137,9 @@ def test_F02_a_jvm_killed_at_a_rename_loses_and_doubles_nothing(
     check_finished(second, golden)
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("commits", [pytest.param(n, marks=pytest.mark.soak) for n in (4, 11, 20)])
+@pytest.mark.parametrize("commits", [4, 11, 20])
 def test_F03_a_jvm_that_outlives_its_python_commits_nothing(second: FiveTables, golden: Golden, commits: int) -> None:
     run = Process(second)
     run.until(commits)
@@ -209,8 +213,9 @@ def test_F13_a_folder_that_may_not_be_written_fails_before_any_commit(before: Fi
     assert {t.id: store.version(lake.conf.root / t.path) for t in TABLES} == versions
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("zone", ["Asia/Kathmandu", pytest.param("America/New_York", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("zone", ["Asia/Kathmandu", "America/New_York"])
 def test_F34_a_machine_in_another_time_zone_makes_the_same_tables(
     second: FiveTables, golden: Golden, zone: str
 ) -> None:
