@@ -106,7 +106,7 @@ def step(world: World, dice: random.Random) -> None:
         broken = dice.choice(TABLES).name if dice.random() < 0.12 else ""
         world.start(fate(world, dice), broken=broken, without="overview" if dice.random() < 0.1 else "")
     elif chance < 0.72 and world.releases > 1:
-        world.roll_back(fate(world, dice) if dice.random() < 0.3 else Fate(), to=dice.choice([None, None, 1, 2]))
+        take_back(world, dice)
     elif chance < 0.92 and world.standing:
         process = dice.choice(world.standing)
         if dice.random() < 0.1:
@@ -131,9 +131,21 @@ def fate(world: World, dice: random.Random) -> Fate:
     return Fate(then, dice.choice([dice.randrange(MOST_CALLS), dice.randrange(12)]))
 
 
+def take_back(world: World, dice: random.Random) -> None:
+    """Readers are taken back to an older release; perhaps the next night dies at its very end."""
+    then = dice.choice([*FAULTS]) if dice.random() < 0.3 else ""
+    place = dice.choice(["open ledger", "rolling back", "before release", "append", "released"])
+    world.roll_back(Fate(then, place=place), to=dice.choice([None, None, 1, 2]))
+    if dice.random() < 0.3:
+        world.land()
+        world.start(Fate("die", place=dice.choice(["audited", "before release"])))
+
+
 def take_over(world: World, dice: random.Random) -> None:
     """A night stands still or dies in the midst of its work, another one takes over, and the first wakes up."""
     world.land()
+    if dice.random() < 0.4:
+        world.widen()
     then = dice.choice(["freeze", "freeze after", "die after"])
     first = world.start(Fate(then, dice.randrange(4), dice.choice(MIDST)))
     world.check()
@@ -485,7 +497,7 @@ def a_commit_over_whatever_there_is(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FakeLog, "_land", over)
 
 
-@mutant(OURS, OPEN, "transactions grow")
+@mutant(OURS, OPEN, "transactions grow", "the journal says what the logs say")
 def widening_behind_whatever_there_is(patch: pytest.MonkeyPatch) -> None:
     land = FakeLog._land
 
