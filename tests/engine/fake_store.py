@@ -26,7 +26,7 @@ from lake.core.errors import Fenced, LakeError, LeaseHeld, PromiseBroken
 from lake.core.graph import ordered
 from lake.core.refresh import append, full
 from lake.core.table import Column, Table, source, table
-from lake.engine import build, control, crash, intake, lease, night, prospect, release, store
+from lake.engine import build, control, crash, damage, intake, lease, night, prospect, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import Row, State
 from lake.engine.intake import File, Fingerprint, Landing
@@ -408,7 +408,7 @@ class World:
             name: File(name, DAY.isoformat(), Fingerprint(f"{zlib.crc32(name.encode()):016x}{n:08x}", 1, 1))
             for name, n in self.raw.items()
         }
-        intake._settle(landing, files, set(files), held, daily=False)
+        intake._settle(landing, files, {name for name in held if name not in files}, held, daily=False)
         return landing
 
     # --- the laws -----------------------------------------------------------------------------------------------------
@@ -873,13 +873,14 @@ def installed() -> Iterator[pytest.MonkeyPatch]:
         for name, fake in (("create", create), ("version", version), ("said", said), ("changes_data", changes_data)):
             patch.setattr(store, name, fake)
         patch.setattr(crash, "point", lambda name: here().point(name))
-        patch.setattr(lease, "held", lambda root, purpose: here().lease_held(root, purpose))
+        patch.setattr(lease, "held", lambda root, purpose, **_: here().lease_held(root, purpose))
         patch.setattr(build, "_STRATEGIES", defaultdict(lambda: Arithmetic))
         patch.setattr(build, "for_work", lambda *_: None)
         patch.setattr(build, "empty", lambda *_: [])
         patch.setattr(build, "read", lambda _, log, files: log.lines(files))
         patch.setattr(build.Builder, "schema", lambda *_: SimpleNamespace(jsonValue=lambda: {"columns": _columns()}))
         patch.setattr(night, "session", lambda _: None)
+        patch.setattr(damage, "of", lambda *_, **__: [])
         patch.setattr(night, "check_disk", lambda _: None)
         patch.setattr(night, "ThreadPoolExecutor", AtOnce)
         patch.setattr(night.log, "disabled", True)

@@ -438,7 +438,7 @@ def recovery_without_a_fence(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Commits, "_fence", fence)
 
 
-@mutant(OURS, "nothing is doubled", "a version is what its inputs say")
+@mutant(OURS, OPEN, "nothing is doubled", "a version is what its inputs say")
 def recovery_that_does_not_look_into_the_log(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(FakeLog, "transaction", lambda self: -1)
 
@@ -457,7 +457,7 @@ def recovery_that_gives_up_what_is_not_declared(patch: pytest.MonkeyPatch) -> No
     patch.setattr(Journal, "open_tasks", lambda self, tables=None: every(self))
 
 
-@mutant("transactions grow", OURS)
+@mutant("transactions grow", OURS, OPEN)
 def the_date_as_transaction_version(patch: pytest.MonkeyPatch) -> None:
     land = FakeLog._land
 

@@ -149,6 +149,25 @@ def test_compaction_hides_no_fact_of_another(at: Real) -> None:
     assert numbers_in(ledger(at)) == list(range(1, 25))
 
 
+@pytest.mark.parametrize("rival", [True, False])
+def test_upkeep_hides_no_fact_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rival: bool) -> None:
+    monkeypatch.setattr(store, "LEAST_HOURS", 0)
+    at = Real(tmp_path)
+    ours = ledger(at)
+    for seq in range(1, 24):
+        ours.append(fact(seq))
+    ours.compact()
+    if rival:
+        ledger(at).append(fact(24))
+    ours.upkeep()
+    if rival:
+        with pytest.raises(Fenced):
+            ours.append(fact(24))
+    else:
+        ours.append(fact(24))
+    assert numbers_in(ledger(at)) == list(range(1, 25))
+
+
 # --- a table's log ----------------------------------------------------------------------------------------------------
 
 
