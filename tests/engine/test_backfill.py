@@ -225,6 +225,7 @@ def check_a_night_amid_a_backfill(lake: FiveTables, scratch: FiveTables, names: 
     assert spans(lake)[-1] == spans(scratch)[-1] | {"by": "backfill"}
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_F23_a_night_is_let_in_after_the_first_chunk_of_a_backfill(spark: SparkSession, tmp_path: Path) -> None:
     lake, scratch = (ThreeTables(spark, tmp_path / name, tmp_path / "raw") for name in ("lake", "scratch"))

@@ -119,9 +119,7 @@ def test_F01_a_run_that_died_anywhere_is_finished_by_the_same_command(
     check_finished(lake, golden)
 
 
-@pytest.mark.parametrize(
-    "pair", [pytest.param(p, marks=pytest.mark.soak if n else ()) for n, p in enumerate(PAIRS)]
-)
+@pytest.mark.parametrize("pair", [pytest.param(p, marks=pytest.mark.soak if n else ()) for n, p in enumerate(PAIRS)])
 def test_F01_a_recovery_that_died_is_finished_too(
     before: FiveTables,
     golden: dict[str, tuple[int, int, str]],

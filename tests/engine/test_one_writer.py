@@ -83,8 +83,9 @@ def test_F21_a_frozen_night_whose_lease_was_taken_over_can_do_nothing_more(
     assert lake.night().written == []
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("place", ["written", pytest.param("committed", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("place", ["written", "committed"])
 def test_F50_a_night_that_is_asked_to_stop_ends_soon_and_the_next_goes_on(
     lake: FiveTables, scratch: FiveTables, place: str
 ) -> None:

@@ -415,6 +415,7 @@ def test_a_journal_written_anew_numbers_on_behind_every_task(pretended: Pretende
     assert pretended.damages() == []
 
 
+@pytest.mark.soak
 def test_a_night_goes_on_after_its_journal_was_lost(lake: FiveTables, from_scratch: Scratch) -> None:
     first = land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), "broken"])
     land_things(lake.raw, "2026-01-05", {"bolt": "red"})
@@ -439,6 +440,7 @@ def test_a_night_goes_on_after_its_journal_was_lost(lake: FiveTables, from_scrat
     check_laws(lake, from_scratch(lake), ["the journal was lost"])
 
 
+@pytest.mark.soak
 def test_a_lake_after_upkeep_goes_on_as_before(
     lake: FiveTables, from_scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
