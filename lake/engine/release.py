@@ -183,13 +183,18 @@ def check_readable(root: Path, table: Table, at: int) -> None:
 
 
 def rollback(conf: Conf, to: int | None = None) -> Release:
-    """Publish an older release's map (default: the one before the newest) as a new one, data and models together."""
+    """Publish an older release's map as a new one, data and models together.
+
+    to      which; default: the one before what readers see now, so that going back twice goes back two
+    """
     with lease.held(conf.root, "rollback"):
         journal = Journal(conf.root)
         found = releases(journal)
-        if to is None and len(found) < 2:
+        seen = found[-1].body.get("restores", found[-1].number) if found else 0
+        older = [r for r in found if r.number < seen]
+        if to is None and not older:
             raise WrongUse("There is no older release to go back to.")
-        target = numbered(journal, to) if to is not None else found[-2]
+        target = numbered(journal, to) if to is not None else older[-1]
         for name, entry in target.tables.items():
             if why := gone(journal, name, entry["version"]):
                 raise why

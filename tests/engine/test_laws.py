@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
+from lake.core.errors import WrongUse
 from lake.engine import audit, store
 from lake.engine.release import newest, rollback
 from tests.engine.conftest import TABLES, FiveTables, table
@@ -79,6 +82,8 @@ def test_F46_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: Fiv
     assert (back.number, back.tables) == (3, first.tables)
     rows = store.rows(lake.conf.root / table("facts").path, at=back.tables[table("facts").id]["version"])
     assert rows["thing"].to_pylist() == ["bolt"]
+    with pytest.raises(WrongUse, match="no older release"):
+        rollback(lake.conf)  # readers see the first one already
 
 
 def test_F22_an_intruder_is_found_before_the_release(lake: FiveTables) -> None:
