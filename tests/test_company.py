@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -10,9 +15,11 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from lake.catalog import TABLES
+from lake.catalog import LAWS, MODELS, TABLES
 from lake.engine import audit, night, store
-from tests.tiny_company import TOUCHED, Company, built_at_once
+from lake.engine.conf import HOME
+from lake.engine.verify import Verifier
+from tests.tiny_company import CORRECTED, LATE, TOUCHED, Company, built_at_once, conf_of
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -31,6 +38,33 @@ def test_five_nights_equal_one_build(company: Company) -> None:
     scratch = built_at_once(company)
     assert scratch.results[0].exit_code == 0
     assert company.contents() == scratch.contents()
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("turn", [9, 40, 75])
+def test_F01_a_killed_night_of_the_company_is_finished_by_the_same_command(
+    company: Company, tmp_path: Path, turn: int
+) -> None:
+    killed = Company(tmp_path, conf_of(tmp_path, "lake", tmp_path / "raw"), company.truth)
+    shutil.copytree(company.conf.root, killed.conf.root)
+    shutil.copytree(company.conf.raw, killed.conf.raw)
+    (killed.conf.raw / LATE).unlink()
+    (killed.conf.raw / CORRECTED).unlink()
+    command = [sys.executable, "jobs/nightly.py", "--env", killed.env]
+    environment = os.environ | {"LAKE_CRASH_AT": str(turn)}
+    done = subprocess.run(command, cwd=HOME, env=environment, start_new_session=True, capture_output=True, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert night.run(killed.conf, TABLES, models=MODELS).exit_code == 0
+    assert killed.journal.open_tasks() == []
+    assert killed.contents() == built_at_once(killed).contents()
+
+
+def test_the_company_keeps_its_laws(company: Company) -> None:
+    for verdict in Verifier(company.conf, TABLES, LAWS, TABLES).conclude(
+        ["audit", "release", "conservation", "unique"]
+    ):
+        assert not verdict.violations, verdict
+        assert verdict.checked > 0 and not verdict.skipped
 
 
 def test_every_line_has_one_home(company: Company) -> None:

@@ -71,6 +71,24 @@ def test_F31_a_late_row_rewrites_only_the_days_it_touches(lake: FiveTables) -> N
     assert rolling["slices"] == ["2026-01-02", "2026-01-03", "2026-01-04"]
 
 
+def test_F31_a_movement_ninety_days_late_moves_its_day_and_the_months_since(
+    lake: FiveTables, from_scratch: Scratch
+) -> None:
+    days = ["2026-01-05", "2026-02-05", "2026-03-05", "2026-04-05"]
+    land(lake.raw, "2026-04-05", "a", [move(d, thing, d, 2) for d in days for thing in ("bolt", "nut")])
+    lake.night()
+    land(lake.raw, "2026-04-06", "late", [move("late", "bolt", "2026-01-06", 5)])
+    lake.night()
+
+    def said(name: str) -> list[str]:
+        where = lake.conf.root / table(name).path
+        return list(store.said(where, store.version(where))["slices"])
+
+    assert said("movements") == said("daily") == ["2026-01-06"]
+    assert said("balance") == ["2026-01-01", "2026-02-01", "2026-03-01", "2026-04-01"]
+    check_laws(lake, from_scratch(lake), ["a movement 90 days late"])
+
+
 def test_F46_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     first = lake.night().release
