@@ -72,14 +72,12 @@ class Builder:
         work = _STRATEGIES[type(table.refresh)](self, table, session, log, body, landing=landing, scorer=scorer)
         try:
             outcome, change = work.prepare()
-            if change is None:
-                self.commits.commit(log, table.id, body, outcome.said(), started=started)
-            else:
-                schema = self.schema(table).jsonValue() if change.gone is None else None
-                write = partial(self._write, change)
-                self.commits.commit(
-                    log, table.id, body, outcome.said(), write=write, gone=change.gone, schema=schema, started=started
-                )
+            write = partial(self._write, change) if change else None
+            gone = change.gone if change else ()
+            schema = self.schema(table).jsonValue() if gone is None else None
+            self.commits.commit(
+                log, table.id, body, outcome.said(), write=write, gone=gone, schema=schema, started=started
+            )
         finally:
             work.release()
         return outcome
