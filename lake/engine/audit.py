@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lake.core.errors import LakeError
 from lake.core.table import Table
 from lake.engine import store
 from lake.engine.conf import Conf
@@ -93,35 +92,6 @@ def commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding]
             found.append(Finding("audit", table.id, f"version {at} was written by somebody else"))
     lost = [v for v in ours if v > newest]
     return found + [Finding("audit", table.id, f"version {v} is lost") for v in lost]
-
-
-def history(table: Table, state: State, conf: Conf) -> list[Finding]:
-    """What the table's whole log and the journal do not agree on, and which data files are not what they were."""
-    path = conf.root / table.path
-    newest = store.version(path)
-    for at in range(max(state.since, 0), newest + 1):
-        try:
-            if store.entries(path, at) is None:
-                return [Finding("audit", table.id, f"its log has no version {at}")]
-        except LakeError:
-            return [Finding("audit", table.id, f"version {at} of its log cannot be read")]
-    found = commits(table, state, conf, -1)
-    for said in state.commits:
-        words = store.said(path, said["version"]) if state.since < said["version"] <= newest else {}
-        wrong = [k for k in ("rows", "hash", "changed", "rejected") if words and said.get(k) != words.get(k)]
-        if wrong:
-            found.append(
-                Finding("audit", table.id, f"version {said['version']} and the journal differ in {', '.join(wrong)}")
-            )
-    for file, size in store.Log(path).sizes().items():
-        there = path / file
-        if not there.is_file():
-            found.append(Finding("audit", table.id, f"its data file {file} is missing"))
-        elif there.stat().st_size != size:
-            found.append(
-                Finding("audit", table.id, f"its data file {file} has {there.stat().st_size} bytes, not {size}")
-            )
-    return found
 
 
 def _share(typed: Table, state: State, conf: Conf, since: int) -> list[Finding]:

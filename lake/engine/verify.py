@@ -18,7 +18,7 @@ from lake.core.graph import above
 from lake.core.law import Law
 from lake.core.table import Table
 from lake.core.transforms import hash_sum, hash_text, row_hash
-from lake.engine import audit, night, plan, release
+from lake.engine import damage, night, plan, release, store
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import SCHEMA, Journal, State
@@ -105,13 +105,25 @@ def of_audit(lake: Verifier) -> Verdict:
     verdict = Verdict("audit")
     for table, state in lake.there():
         verdict.checked += len(state.commits)
-        for finding in audit.history(table, state, lake.conf):
-            verdict.broken(f"{finding.subject}: {finding.said}")
+        found = damage.of(table, state, lake.conf)
+        for wrong in found:
+            verdict.broken(str(wrong))
+        for at, names in [] if found else _edited(table, state, lake.conf):
+            verdict.broken(f"{table.id}: version {at} and the journal differ in {names}")
     numbers = [r.seq for r in lake.journal.rows]
     gaps = [b for a, b in zip([0, *numbers], numbers, strict=False) if b != a + 1]
     for seq in gaps:
         verdict.broken(f"journal: row {seq} does not follow the one before it")
     return verdict
+
+
+def _edited(table: Table, state: State, conf: Conf) -> Iterator[tuple[int, str]]:
+    """Versions of a whole log of which the journal says something else than the commit does, and what."""
+    for said in state.commits:
+        words = store.said(conf.root / table.path, said["version"]) if said["version"] > state.since else {}
+        wrong = [k for k in ("rows", "hash", "changed", "rejected") if words and said.get(k) != words.get(k)]
+        if wrong:
+            yield said["version"], ", ".join(wrong)
 
 
 def of_release(lake: Verifier) -> Verdict:
@@ -183,10 +195,14 @@ def of_conservation(lake: Verifier) -> Verdict:
         frames = []
         for i in law.inputs:
             rows = reader.stored(reader.spark, i, lake.states.get(i.id, State()).version)
-            frames.append((rows.where("_ok") if i.is_typed else rows).select([c.name for c in i.columns]))
+            frames.append(_good(rows, i).select([c.name for c in i.columns]))
         verdict.checked += 1
         _say(verdict, law.id, law.broken(*frames), restricted=any(i.restricted for i in law.inputs))
     return verdict
+
+
+def _good(rows: DataFrame, table: Table) -> DataFrame:
+    return rows.where("_ok") if table.is_typed else rows
 
 
 def _per_file(reader: Builder, table: Table, version: int) -> dict[str, int]:
@@ -203,7 +219,7 @@ def of_unique(lake: Verifier) -> Verdict:
         if not keys:
             continue
         rows = reader.stored(for_work(reader.spark, state.rows), table, state.version)
-        good = rows.where("_ok") if table.is_typed else rows
+        good = _good(rows, table)
         hashed = good.select(row_hash(table.schema[k] for k in keys).alias("_h"), *keys)
         twice = hashed.groupBy("_h").agg(F.count("*").alias("n"), *(F.min(k).alias(k) for k in keys)).where("n > 1")
         verdict.checked += state.rows
@@ -264,7 +280,7 @@ def _compare(verdict: Verdict, table: Table, reader: Builder, builder: Builder) 
     for one in (reader, builder):
         state = one.states.get(table.id, State())
         stored = one.stored(for_work(one.spark, rows), table, state.version)
-        good = stored.where("_ok") if table.is_typed else stored
+        good = _good(stored, table)
         [sums] = good.agg(F.count("*").alias("n"), hash_sum(row_hash(table.schema)).alias("h")).collect()
         found = (sums["n"], hash_text(sums["h"]), stored.count() - sums["n"] if table.is_typed else 0)
         frames.append((good.select([c.name for c in table.columns]), found))
