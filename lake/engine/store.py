@@ -9,8 +9,9 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -106,45 +107,39 @@ class Log:
         found: dict[str, Any] = json.loads(self._table.schema().to_json())
         return found
 
+    @cached_property
+    def _adds(self) -> list[tuple[str, int, int]]:
+        """Path, bytes and rows of each data file of this version."""
+        actions = self._table.get_add_actions()
+        if not actions.num_rows:
+            return []
+        columns = [actions.column(name).to_pylist() for name in ("path", "size_bytes", "num_records")]
+        return [(str(path), size, rows or 0) for path, size, rows in zip(*columns, strict=True)]
+
     def files(self) -> list[str]:
         """The paths, below the table's folder, of the data files that make up this version."""
-        return [str(p) for p in self._table.get_add_actions().column("path").to_pylist()]
+        return [path for path, _, _ in self._adds]
 
     def sizes(self) -> dict[str, int]:
         """Bytes in each data file of this version."""
-        actions = self._table.get_add_actions()
-        return dict(zip(actions.column("path").to_pylist(), actions.column("size_bytes").to_pylist(), strict=True))
+        return {path: size for path, size, _ in self._adds}
 
     def counts(self) -> dict[str, int]:
         """Rows in each data file of this version, by the file's name."""
-        actions = self._table.get_add_actions()
-        if not actions.num_rows:
-            return {}
-        paths, rows = actions.column("path").to_pylist(), actions.column("num_records").to_pylist()
-        return {name_of(p): n or 0 for p, n in zip(paths, rows, strict=True)}
+        return {name_of(path): rows for path, _, rows in self._adds}
 
     def changed_files(self, after: int, until: int) -> tuple[list[str], list[str]] | None:
         """The data files that commits (after, until] brought and took; None if one of these commits is gone.
 
         The rows of the first less those of the second are what changed: copied rows cancel out.
         """
-        came: dict[str, None] = {}
-        went: dict[str, None] = {}
+        commits = []
         for at in range(after + 1, until + 1):
             actions = entries(self.path, at)
             if actions is None:
                 return None
-            for action in actions:
-                add, remove = action.get("add"), action.get("remove")
-                if add and add.get("dataChange", True):
-                    came[unquote(add["path"])] = None
-                if remove and remove.get("dataChange", True):
-                    file = unquote(remove["path"])
-                    if file in came:
-                        del came[file]
-                    else:
-                        went[file] = None
-        return list(came), list(went)
+            commits.append((_changing(actions, "add"), _changing(actions, "remove")))
+        return netted(commits)
 
     # --- what comes behind it -----------------------------------------------------------------------------------------
 
@@ -209,6 +204,25 @@ class Log:
 def folder(path: Path, sequence: int) -> Path:
     """Where the data files of the commit `sequence` belong."""
     return path / DATA / f"{sequence:09d}"
+
+
+def _changing(actions: Sequence[dict[str, Any]], kind: str) -> list[str]:
+    """The data files that a commit's actions of a kind (add, remove) name because rows changed."""
+    return [unquote(a["path"]) for e in actions if (a := e.get(kind)) and a.get("dataChange", True)]
+
+
+def netted(commits: Iterable[tuple[Iterable[str], Iterable[str]]]) -> tuple[list[str], list[str]]:
+    """What commits, each of files that came and that went, brought and took together."""
+    came: dict[str, None] = {}
+    gone: dict[str, None] = {}
+    for new, old in commits:
+        came |= dict.fromkeys(new)
+        for file in old:
+            if file in came:
+                del came[file]
+            else:
+                gone[file] = None
+    return list(came), list(gone)
 
 
 def name_of(file: str) -> str:

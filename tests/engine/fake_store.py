@@ -648,16 +648,7 @@ class FakeLog:
         return {store.name_of(f): len(lines) for f, lines in self._now.files.items()}
 
     def changed_files(self, after: int, until: int) -> tuple[list[str], list[str]] | None:
-        came: dict[str, None] = {}
-        went: dict[str, None] = {}
-        for commit in self._log[after + 1 : until + 1]:
-            came |= dict.fromkeys(commit.came)
-            for file in commit.went:
-                if file in came:
-                    del came[file]
-                else:
-                    went[file] = None
-        return list(came), list(went)
+        return store.netted((commit.came, commit.went) for commit in self._log[after + 1 : until + 1])
 
     def widened(self, schema: dict[str, Any]) -> FakeLog:
         if schema["columns"] <= self._now.columns:
