@@ -26,6 +26,7 @@ from lake.supply import public as supply_public
 from lake.supply import silver as supply_silver
 from lake.warehouse import bronze as warehouse_bronze
 from lake.warehouse import gold as warehouse_gold
+from lake.warehouse import gold_demand as warehouse_demand
 from lake.warehouse import laws as warehouse_laws
 from lake.warehouse import public as warehouse_public
 from lake.warehouse import silver as warehouse_silver
@@ -39,6 +40,7 @@ MODULES: list[ModuleType] = [
     warehouse_bronze,
     warehouse_silver,
     warehouse_gold,
+    warehouse_demand,
     warehouse_public,
     robot_bronze,
     robot_silver,

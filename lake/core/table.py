@@ -270,11 +270,11 @@ def mapping(*, to: Table, inputs: Sequence[Table]) -> Callable[[Callable[..., Da
 
 
 def _room(module: str) -> tuple[str, Layer]:
-    """The domain and the layer of what stands in `module`."""
+    """The domain and the layer of what stands in `module`; gold_demand is gold, too."""
     layers: dict[str, Layer] = {"bronze": "bronze", "gold": "gold", "models": "gold"}
     parts = module.split(".")
     domain = parts[1] if parts[0] == "lake" and len(parts) > 2 else parts[0]
-    return domain, layers.get(parts[-1], "silver")
+    return domain, layers.get(parts[-1].split("_")[0], "silver")
 
 
 @functools.cache

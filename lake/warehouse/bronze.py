@@ -51,3 +51,13 @@ sales_lines = source(
     marker="_done",
     expected_by="02:00",
 )
+planning_parameters = source(
+    "planning_parameters",
+    __name__,
+    "One line per item and site that the planner set, in a daily extract of all of them.",
+    format="csv",
+    path="warehouse/planning_parameters/dt=*/*",
+    marker="_done",
+    expected_by="02:00",
+    required=False,
+)

@@ -64,6 +64,23 @@ MOVEMENT = [
     Column("reference_type", StringType()),
     Column("reference_id", StringType()),
 ]
+PLANNING = [
+    Column("reorder_point", DecimalType(14, 3), unit=PIECES, check="reorder_point >= 0", doc="order when below it"),
+    Column(
+        "order_up_to",
+        DecimalType(14, 3),
+        unit=PIECES,
+        check="order_up_to >= coalesce(reorder_point, 0)",
+        doc="as much as shall be there",
+    ),
+    Column("review_days", IntegerType(), unit="day", check="review_days BETWEEN 1 AND 365"),
+    Column(
+        "service_target",
+        DecimalType(5, 4),
+        check="service_target > 0 AND service_target < 1",
+        doc="share of the lines that shall be filled from the shelf",
+    ),
+]
 SALES_LINE = [
     Column("order_id", StringType(), key=True),
     Column("line", IntegerType(), key=True, check="line > 0"),
@@ -203,6 +220,38 @@ def customer_files(records: DataFrame) -> DataFrame:
 def customers(files: DataFrame) -> DataFrame:
     """One row per customer, as last stated, with pseudonyms only."""
     return files.select("customer_id", "name", "email", "country", "segment", "status", "known_on")
+
+
+@table(
+    inputs=[bronze.planning_parameters],
+    refresh=append(["item_id", "site", "known_on"], by="known_on", newest=["updated_at"]),
+    columns=[
+        Column("item_id", StringType(), key=True),
+        Column("site", StringType(), key=True),
+        *PLANNING,
+        Column("updated_at", TimestampType()),
+        STATED_ON,
+    ],
+)
+def planning_parameter_files(records: DataFrame) -> DataFrame:
+    """One row per item, site and day of delivery, as the planner set it."""
+    return records
+
+
+@table(
+    inputs=[planning_parameter_files],
+    refresh=latest(["item_id", "site"], newest="known_on"),
+    columns=[
+        Column("item_id", StringType(), key=True),
+        Column("site", StringType(), key=True),
+        *PLANNING,
+        KNOWN_ON,
+        SOURCE_SYSTEM,
+    ],
+)
+def planning_parameters(files: DataFrame) -> DataFrame:
+    """One row per item and site, as the planner last set it, from whichever system."""
+    return files.select("item_id", "site", *[c.name for c in PLANNING], "known_on", F.lit("erp").alias("source_system"))
 
 
 @table(

@@ -69,3 +69,24 @@ def test_the_last_revision_of_a_sales_line_wins(given, expected):
     assert_df_equality(
         lines, expected(silver.sales_lines, "order_id status shipped_at", ("SO-1", "shipped", "2026-01-08T15:00"))
     )
+
+
+def test_what_the_planner_last_set_counts(given, expected):
+    files = given(
+        silver.planning_parameter_files,
+        "item_id site known_on reorder_point order_up_to",
+        ("P-1", "leipzig", "2026-01-05", 10, 40),
+        ("P-1", "leipzig", "2026-01-06", 5, 20),
+        ("P-1", "austin", "2026-01-05", 1, 2),
+    )
+    assert_df_equality(
+        silver.planning_parameters(files).select("site", "reorder_point", "order_up_to", "known_on"),
+        expected(
+            silver.planning_parameters,
+            "site reorder_point order_up_to known_on",
+            ("leipzig", 5, 20, "2026-01-06"),
+            ("austin", 1, 2, "2026-01-05"),
+        ),
+        ignore_row_order=True,
+        ignore_nullable=True,
+    )
