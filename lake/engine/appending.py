@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import reduce
 from typing import Any
 
@@ -16,6 +15,10 @@ from lake.core.table import SLICE
 from lake.core.transforms import HASH_RANGE, row_hash
 from lake.engine import records
 from lake.engine.work import Change, Outcome, Prepared, Summary, Work, as_days, total_of
+
+
+ID_DAYS = 90
+"""An id is looked for among the records of so many days around the new ones; `verify --law unique` looks everywhere."""
 
 
 class Appending(Work):
@@ -33,7 +36,7 @@ class Appending(Work):
         new = self.keep(records.typed(self.table, bronze.where(F.col("_batch") > batch), headers))
         arrived = self.summary(new)
         if self.start_over:
-            twice = self._twice(new, None, list(arrived)) if refresh.key else []
+            twice = self._twice(new, None, arrived) if refresh.key else []
             if twice:
                 some = F.col(SLICE).isin(twice)
                 new = self.keep(new.where(~some).unionByName(self._decided(new.where(some), refresh)))
@@ -45,7 +48,8 @@ class Appending(Work):
             if removed
             else []
         )
-        if not left and not (refresh.key and arrived and self._twice(new, stored, list(arrived))):
+        twice = self._twice(new, stored, arrived) if refresh.key else []
+        if not left and not twice:
             return self._appended(new, arrived)
         scope = sorted({d for d in [*arrived, *left] if d is not None})
         there = stored.where(F.col(SLICE).isin(scope)).drop("_in")
@@ -72,16 +76,33 @@ class Appending(Work):
     def _competes() -> Any:
         return F.col("_ok") | F.element_at("_errors.rule", 1).isin(*records.LOSERS)
 
-    def _twice(self, new: DataFrame, stored: DataFrame | None, days: Sequence[date | None]) -> list[date]:
-        """The days on which a record of `new` shares its key with another one, new or stored."""
+    def _twice(self, new: DataFrame, stored: DataFrame | None, arrived: Summary) -> list[date]:
+        """The days on which a record of `new` shares its key with another one, new or stored.
+
+        A key that is good on two days is two records to everything below, as its day may be part of it: `body` says
+        how many keys of `new` are, for somebody to look at.
+        """
+        days = [d for d in arrived if d is not None]
+        if not days:
+            return []
         narrow = new.where("_ok").select("_key", SLICE, F.lit(1).alias("_new"))
         if stored is not None:
-            there = stored.where(F.col(SLICE).isin(list(days)) & self._competes()).select(
-                "_key", SLICE, F.lit(0).alias("_new")
-            )
-            narrow = narrow.unionByName(there)
-        groups = narrow.groupBy("_key", SLICE).agg(F.count("*").alias("n"), F.max("_new").alias("_new"))
-        return [r[0] for r in groups.where("n > 1 AND _new = 1").select(SLICE).distinct().collect()]
+            around = F.col(SLICE).between(min(days) - timedelta(ID_DAYS), max(days) + timedelta(ID_DAYS))
+            is_rival = F.col("_ok") | (F.col(SLICE).isin(days) & self._competes())
+            rivals = stored.where(around & is_rival).join(narrow.select("_key"), on="_key", how="leftsemi")
+            narrow = narrow.unionByName(rivals.select("_key", SLICE, F.lit(0).alias("_new")))
+        by_day = narrow.groupBy("_key", SLICE).agg(F.count("*").alias("n"), F.max("_new").alias("_new"))
+        shares = F.when((F.col("n") > 1) & (F.col("_new") == 1), F.col(SLICE))
+        by_key = by_day.groupBy("_key").agg(
+            F.collect_set(shares).alias("days"), (F.count("*") > 1).alias("repeated"), F.max("_new").alias("_new")
+        )
+        found = by_key.where("_new = 1 AND (repeated OR size(days) > 0)").select(
+            F.explode_outer("days").alias("day"), "repeated", "_key"
+        )
+        counted = found.groupBy("day").agg(F.count_distinct(F.when(F.col("repeated"), F.col("_key"))).alias("n"))
+        rows = counted.collect()
+        self.body["repeated"] = sum(r["n"] for r in rows)
+        return [r["day"] for r in rows if r["day"] is not None]
 
     def _decided(self, rows: DataFrame, refresh: Append) -> DataFrame:
         """One winner a key and slice: the highest `newest`, then row hash; a function of the set, never of arrival."""

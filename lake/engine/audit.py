@@ -46,6 +46,7 @@ def accounts(tables: Sequence[Table], states: Mapping[str, State], journal: Jour
             "accepted": into.rows,
             "rejected": into.rejected,
             "through": observed.get("through"),
+            "repeated": into.task.body.get("repeated", 0) if into.task else 0,
             "problems": {k: observed.get(k, {}) for k in ("rejected", "deferred", "unknown") if observed.get(k)},
         }
     return found

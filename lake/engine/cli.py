@@ -148,6 +148,11 @@ def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
     lines += [
         f"⚠ {s}: unknown columns {', '.join(sorted(c))} (kept in the delivered record)" for s, c in unknown.items()
     ][:2]
+    lines += [
+        f"⚠ {source}: {account['repeated']} new ids stand on other days, too  → ./spark-submit.sh verify --law unique"
+        for source, account in last.sources.items()
+        if account.get("repeated")
+    ][:2]
     rejected = sum(a["rejected"] for a in last.sources.values())
     total = sum(a["lines"] for a in last.sources.values())
     lines.append(f"{total:,} lines delivered, {rejected:,} rejected with a reason  → lake rejected")

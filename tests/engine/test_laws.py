@@ -49,6 +49,16 @@ def test_F26_a_duplicate_steps_in_for_its_withdrawn_original(lake: FiveTables, f
     assert lake.told()[table("movements").id][0] == 1
 
 
+def test_an_id_that_stands_on_another_day_is_said(lake: FiveTables) -> None:
+    land(lake.raw, "2026-01-05", "a", [move(i, "bolt", "2026-01-05", 5) for i in ("1", "2", "3")])
+    lake.night()
+    again = [move("1", "bolt", "2026-01-06", 5), move("2", "bolt", "2026-01-05", 5), move("4", "bolt", "2026-01-06", 5)]
+    land(lake.raw, "2026-01-06", "a", again)
+    lake.night()
+    account = audit.accounts(TABLES, lake.journal.states(), lake.journal)["five.bronze.deliveries"]
+    assert (account["accepted"], account["rejected"], account["repeated"]) == (5, 1, 1)
+
+
 def test_F25_a_night_with_nothing_new_writes_nothing(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     lake.night()
