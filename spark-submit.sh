@@ -2,6 +2,7 @@
 # Sets robolake up on this machine if need be, then submits a job to Spark or asks the lake.
 # Needs bash, Python 3.11 and Java 17; the first time also the network.
 set -euo pipefail
+unset PYTHONDONTWRITEBYTECODE # an answer within a second has no time to compile the lake's modules anew
 
 home=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)
 venv=$home/.venv

@@ -16,7 +16,6 @@ from lake.core.transforms import HASH_RANGE, row_hash
 from lake.engine import records
 from lake.engine.work import Change, Outcome, Prepared, Summary, Work, as_days, total_of
 
-
 ID_DAYS = 90
 """An id is looked for among the records of so many days around the new ones; `verify --law unique` looks everywhere."""
 

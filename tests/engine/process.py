@@ -1,6 +1,7 @@
 """A job over the five tables in a process of its own: python -m tests.engine.process JOB [options].
 
-LAKE_FREEZE_AT names a place (lake/engine/crash.py) where it stops itself until somebody lets it go on.
+LAKE_FREEZE_AT names a place (lake/engine/crash.py) where it stops itself until somebody lets it go on, LAKE_CRASH_AT
+one where it dies.
 """
 
 from __future__ import annotations
@@ -41,14 +42,15 @@ def main(job: str) -> int:
     catalog = ModuleType("lake.catalog")
     vars(catalog).update(TABLES=TABLES, MODELS=(), REPORTS=())
     sys.modules["lake.catalog"] = catalog
-    crash.wanted, crash.die = os.environ.get("LAKE_FREEZE_AT"), freeze
+    if place := os.environ.get("LAKE_FREEZE_AT"):
+        crash.wanted, crash.die = place, freeze
     return door.run(job, getattr(jobs, job), sys.argv[2:])
 
 
 class Job:
     """A job that was started over a lake of five tables. `said`: what it wrote to standard error so far."""
 
-    def __init__(self, lake: FiveTables, job: str, *options: str, freeze_at: str | None = None) -> None:
+    def __init__(self, lake: FiveTables, job: str, *options: str, **environment: str) -> None:
         home = lake.conf.root.parent
         options += ("--select", lake.select) if isinstance(lake, ThreeTables) else ()
         self.lake, self._log = lake, home / f"{job}-{time.monotonic_ns()}.log"
@@ -61,7 +63,7 @@ class Job:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.engine.process", job, "--env", str(home / "five.toml"), *options],
                 cwd=HOME,
-                env=os.environ | ({"LAKE_FREEZE_AT": freeze_at} if freeze_at else {}),
+                env=os.environ | environment,
                 start_new_session=True,
                 stdout=subprocess.DEVNULL,
                 stderr=log,
@@ -70,6 +72,12 @@ class Job:
     @property
     def said(self) -> str:
         return self._log.read_text(encoding="utf-8")
+
+    @property
+    def jvm(self) -> int:
+        """The process in which Spark runs."""
+        found = subprocess.run(["pgrep", "-s", str(self.process.pid), "java"], capture_output=True, text=True)
+        return int(found.stdout.split()[0])
 
     @property
     def is_frozen(self) -> bool:
@@ -100,7 +108,7 @@ class Job:
 @contextmanager
 def started(lake: FiveTables, job: str, *options: str, freeze_at: str | None = None) -> Iterator[Job]:
     """A job in a process of its own, which does not outlive the block; with `freeze_at` it has come to that place."""
-    made = Job(lake, job, *options, freeze_at=freeze_at)
+    made = Job(lake, job, *options, **({"LAKE_FREEZE_AT": freeze_at} if freeze_at else {}))
     try:
         if freeze_at:
             made.until(lambda: made.is_frozen)

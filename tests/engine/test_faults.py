@@ -7,7 +7,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +22,8 @@ from lake.engine.control import Journal
 from lake.engine.release import newest
 from tests.engine.conftest import TABLES, FiveTables, table
 from tests.engine.five_tables import land, land_things, move
-from tests.engine.test_killed import HOME, CrashAt, before, check_finished, copied, dies, first_night, golden
+from tests.engine.process import Job
+from tests.engine.test_killed import CrashAt, before, check_finished, copied, dies, first_night, golden
 from tests.engine.test_schedules import check_laws
 
 __all__ = ["before", "golden"]
@@ -74,37 +74,16 @@ def test_F06_a_release_is_there_whole_or_not_at_all(
     check_finished(second, golden)
 
 
-class Process:
-    """A night in a process of its own."""
-
-    def __init__(self, lake: FiveTables, **environment: str) -> None:
-        self.lake = lake
-        self.was = self.commits()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.engine.killed", str(lake.conf.root), str(lake.raw)],
-            cwd=HOME,
-            env=os.environ | environment,
-            start_new_session=True,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-
-    def commits(self) -> int:
-        return store.version(self.lake.conf.root / "_control" / "journal")
-
-    def until(self, commits: int) -> None:
-        """Wait until so many facts more stand in the journal."""
-        ends = time.monotonic() + 120
-        while self.commits() < self.was + commits and self.process.poll() is None:
-            assert time.monotonic() < ends
-            time.sleep(0.02)
-
-    def jvm(self) -> int:
-        found = subprocess.run(["pgrep", "-s", str(self.process.pid), "java"], capture_output=True, text=True)
-        return int(found.stdout.split()[0])
-
-    def ended(self) -> int:
-        return self.process.wait(timeout=120)
+def after(lake: FiveTables, commits: int) -> Job:
+    """A night in a process of its own that has written so many facts into the journal, or is over."""
+    journal = lake.conf.root / "_control" / "journal"
+    wanted = store.version(journal) + commits
+    job = Job(lake, "nightly")
+    ends = time.monotonic() + 120
+    while store.version(journal) < wanted and job.process.poll() is None:
+        assert time.monotonic() < ends, job.said
+        time.sleep(0.02)
+    return job
 
 
 @pytest.mark.soak
@@ -113,9 +92,8 @@ class Process:
 def test_F02_a_jvm_killed_from_outside_loses_and_doubles_nothing(
     second: FiveTables, golden: Golden, commits: int
 ) -> None:
-    run = Process(second)
-    run.until(commits)
-    os.kill(run.jvm(), signal.SIGKILL)
+    run = after(second, commits)
+    os.kill(run.jvm, signal.SIGKILL)
     assert run.ended() != 0
     check_finished(second, golden)
 
@@ -128,11 +106,10 @@ def test_F02_a_jvm_killed_at_a_rename_loses_and_doubles_nothing(
 ) -> None:
     if not shutil.which("strace"):
         pytest.skip("strace is not there, so no rename can be hit")
-    run = Process(second)
-    run.until(1)
+    run = after(second, 1)
     words = ["strace", "-f", "-qq", "-o", str(tmp_path / "log"), "-e", "trace=rename,renameat,renameat2"]
     inject = f"inject=rename,renameat,renameat2:signal=KILL:when={rename}"
-    subprocess.run([*words, "-e", inject, "-p", str(run.jvm())], check=False, timeout=120)
+    subprocess.run([*words, "-e", inject, "-p", str(run.jvm)], check=False, timeout=120)
     run.ended()
     check_finished(second, golden)
 
@@ -141,9 +118,8 @@ def test_F02_a_jvm_killed_at_a_rename_loses_and_doubles_nothing(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("commits", [4, 11, 20])
 def test_F03_a_jvm_that_outlives_its_python_commits_nothing(second: FiveTables, golden: Golden, commits: int) -> None:
-    run = Process(second)
-    run.until(commits)
-    os.kill(run.process.pid, signal.SIGKILL)
+    run = after(second, commits)
+    run.signal(signal.SIGKILL)
     run.ended()
     versions = {t.id: store.version(second.conf.root / t.path) for t in TABLES}
     time.sleep(5)
@@ -219,7 +195,7 @@ def test_F13_a_folder_that_may_not_be_written_fails_before_any_commit(before: Fi
 def test_F34_a_machine_in_another_time_zone_makes_the_same_tables(
     second: FiveTables, golden: Golden, zone: str
 ) -> None:
-    assert Process(second, TZ=zone).ended() == 0
+    assert Job(second, "nightly", TZ=zone).ended() == 0
     assert second.told() == golden
 
 

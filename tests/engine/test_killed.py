@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,9 +15,9 @@ from lake.engine import store
 from lake.engine.release import newest
 from tests.engine.conftest import TABLES, Died, FiveTables
 from tests.engine.five_tables import land, land_things, move
+from tests.engine.process import Job
 from tests.engine.test_schedules import check_laws
 
-HOME = Path(__file__).resolve().parents[2]
 CrashAt = Callable[[str | None], list[str]]
 PLACES = 60
 """Places that a night of these tables passes at least; a test counts them."""
@@ -133,18 +130,6 @@ def test_F01_a_recovery_that_died_is_finished_too(
     check_finished(lake, golden)
 
 
-def night_in_a_process(lake: FiveTables, *, crash_at: str = "") -> int:
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.engine.killed", str(lake.conf.root), str(lake.raw)],
-        cwd=HOME,
-        env=os.environ | {"LAKE_CRASH_AT": crash_at} if crash_at else os.environ.copy(),
-        start_new_session=True,
-        capture_output=True,
-        check=False,
-    )
-    return done.returncode
-
-
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "turn", [pytest.param(t, marks=pytest.mark.soak) for t in (2, 5, 11, 18, 23, 29, 34, 41, 47, 53)]
@@ -153,7 +138,7 @@ def test_F01_a_killed_process_is_finished_by_the_same_command(
     before: FiveTables, golden: dict[str, tuple[int, int, str]], tmp_path: Path, turn: int
 ) -> None:
     lake = copied(before, tmp_path / "lake")
-    assert night_in_a_process(lake, crash_at=str(turn)) == -signal.SIGKILL
+    assert Job(lake, "nightly", LAKE_CRASH_AT=str(turn)).ended() == -signal.SIGKILL
     check_finished(lake, golden)
 
 
@@ -162,6 +147,6 @@ def test_F01_a_killed_first_night_is_finished_by_the_same_command(
     lake: FiveTables, spark: SparkSession, tmp_path: Path
 ) -> None:
     first_night(lake)
-    assert night_in_a_process(lake, crash_at="9") == -signal.SIGKILL
+    assert Job(lake, "nightly", LAKE_CRASH_AT="9").ended() == -signal.SIGKILL
     assert lake.night().release is not None
     check_laws(lake, FiveTables(spark, tmp_path / "scratch", lake.raw), ["a first night killed at place 9"])
