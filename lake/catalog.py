@@ -12,6 +12,7 @@ from lake.core.law import Law
 from lake.core.model import Model
 from lake.core.report import Report
 from lake.core.table import Table
+from lake.core.terms import NO_TERMS
 from lake.robot import bronze as robot_bronze
 from lake.robot import gold as robot_gold
 from lake.robot import laws as robot_laws
@@ -77,6 +78,10 @@ def check(tables: Sequence[Table]) -> None:
         if twice:
             raise LakeError(f"Two tables share the {what} {twice[0]!r}.", hint="rename one of their functions.")
     for table in tables:
+        if table.terms == NO_TERMS:
+            raise LakeError(
+                f"{table.id}: nobody answers for it.", hint=f"say TERMS in lake/{table.domain}/__init__.py."
+            )
         for read in table.all_inputs:
             if read not in tables:
                 raise LakeError(

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from pyspark.sql.types import StringType
@@ -23,6 +24,21 @@ def test_every_table_says_what_a_row_is_by_its_key():
 
 def test_gold_is_open():
     assert [t.id for t in catalog.TABLES if t.layer == "gold" and t.restricted] == []
+
+
+def test_somebody_answers_for_every_table():
+    terms = {t.id: t.terms for t in catalog.TABLES}
+    assert {t for t, said in terms.items() if not (said.owner and said.purpose and said.consumers)} == set()
+    assert all(t.terms.classification == "restricted" for t in catalog.TABLES if t.restricted)
+    with pytest.raises(LakeError, match="nobody answers for it"):
+        catalog.check([_source("kitchen")])
+
+
+def test_a_table_says_only_in_what_its_terms_differ_from_its_departments():
+    read = _source("supply")
+    made = replace(_made("supply", read), own_terms={"fresh_hours": 6})
+    assert (made.terms.fresh_hours, made.terms.owner) == (6, "supply data owner")
+    assert (read.terms.fresh_hours, read.terms.classification) == (30, "internal")
 
 
 def test_a_department_may_not_read_another():

@@ -6,8 +6,10 @@ import dataclasses
 import functools
 import hashlib
 import inspect
+import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping as Pairs
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +17,7 @@ from pyspark.sql.types import DataType, DateType, DecimalType, StructField, Stru
 
 from lake.core.errors import ColumnsDiffer, LakeError
 from lake.core.refresh import Append, Files, Full, Keyed, Refresh, Slices
+from lake.core.terms import NO_TERMS, Terms
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -114,6 +117,7 @@ class Table:
     function: Callable[..., DataFrame] | None = None
     delivery: Delivery | None = None
     owner: str = ""
+    own_terms: Pairs[str, object] = field(default_factory=dict)
     mappings: list[Mapping] = field(default_factory=list)
 
     def __call__(self, *frames: DataFrame, **more: object) -> DataFrame:
@@ -176,6 +180,13 @@ class Table:
         return any(c.pii for c in self.columns)
 
     @property
+    def terms(self) -> Terms:
+        """On what terms it is offered: those of its department (`TERMS` in the package), and what it says itself."""
+        theirs: Terms = getattr(sys.modules.get(f"lake.{self.domain}"), "TERMS", NO_TERMS)
+        own = dict(self.own_terms) | ({"owner": self.owner} if self.owner else {})
+        return replace(theirs, **own | ({"classification": "restricted"} if self.restricted else {}))  # type: ignore[arg-type]
+
+    @property
     def path(self) -> str:
         """Where it lies below the lake's root."""
         zone = "restricted/" if self.restricted else ""
@@ -208,9 +219,17 @@ class Mapping:
 
 
 def table(
-    *, inputs: Sequence[Table], refresh: Refresh, columns: Sequence[Column], owner: str = ""
+    *,
+    inputs: Sequence[Table],
+    refresh: Refresh,
+    columns: Sequence[Column],
+    owner: str = "",
+    terms: Pairs[str, object] | None = None,
 ) -> Callable[[Callable[..., DataFrame]], Table]:
-    """Declare the decorated function as a table. Name, layer and domain come from where it stands."""
+    """Declare the decorated function as a table. Name, layer and domain come from where it stands.
+
+    terms   what of its department's terms (lake/core/terms.py) is otherwise for this table
+    """
 
     def declare(function: Callable[..., DataFrame]) -> Table:
         domain, layer = _room(function.__module__)
@@ -223,7 +242,8 @@ def table(
             inputs=tuple(inputs),
             refresh=refresh,
             function=function,
-            owner=owner or f"{domain} data owner",
+            owner=owner,
+            own_terms=terms or {},
         )
         if not made.doc:
             raise LakeError(f"{made.id} has no docstring.", hint='begin it with "One row per …".')
@@ -254,7 +274,6 @@ def source(name: str, module: str, doc: str, *, personal: bool = False, **delive
         inputs=(),
         refresh=Files(),
         delivery=Delivery(**delivery),  # type: ignore[arg-type]
-        owner=f"{domain} data owner",
     )
 
 

@@ -88,7 +88,10 @@ def status(
 def _status(conf: Conf, journal: Journal, last: Any) -> dict[str, Any]:
     if last is None:
         return {"release": None, "run": None, "sources": [], "tables": []}
+    from lake.catalog import TABLES
+
     states = journal.states()
+    terms = {t.id: t.terms.as_json() for t in TABLES}
     tables = []
     for name in sorted({*last.tables, *last.stale}):
         entry, stale = last.tables.get(name, {}), last.stale.get(name)
@@ -96,7 +99,7 @@ def _status(conf: Conf, journal: Journal, last: Any) -> dict[str, Any]:
             {"table": name, "version": entry.get("version"), "rows": entry.get("rows"), "hash": entry.get("hash")}
             | {"rejected": entry.get("rejected"), "through": entry.get("through"), "stale": stale is not None}
             | {"stale_since": stale["since"] if stale else None, "why": stale["why"] if stale else None}
-            | {"owner": f"{name.split('.')[0]} data owner"}
+            | terms.get(name, {})
         )
     return {
         "release": last.number,
@@ -296,10 +299,16 @@ def show(
     lake = Lake.open(env, release=release, restricted=restricted)
     named = lake.named(table)
     rows = lake.pandas(named.id)
+    through = lake.release.tables.get(named.id, {}).get("through")
+    terms = named.terms
     if as_json:
-        print(rows.head(limit).to_json(orient="records", date_format="iso"))
+        some = json.loads(rows.head(limit).to_json(orient="records", date_format="iso"))
+        head = {"table": named.id, "release": lake.release.number, "through": through, "doc": named.doc}
+        _json(head | terms.as_json() | {"count": len(rows), "rows": some})
         return
     print(f"{named.id} at release {lake.release.number}: {len(rows):,} rows. {named.doc.splitlines()[0]}")
+    print(f"through {through} · fresh within {terms.fresh_hours} h · {terms.classification} · owner: {terms.owner}")
+    print(f"for {', '.join(terms.consumers)}: {terms.purpose}")
     unit = {c.name: f" [{c.unit}]" if c.unit else "" for c in named.columns}
     _table("", [c + unit[c] for c in rows.columns], rows.head(limit).astype(str).values.tolist())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -97,7 +97,8 @@ def run(
         build_all(ahead, builder, tables, result)
         versions = _learn(builder, journal, models, ahead, result, conf, train=train)
         if publish:
-            _release(conf, journal, builder, tables, ahead, result, versions, name, time.monotonic() - started, strict)
+            seconds = time.monotonic() - started
+            _release(conf, journal, builder, tables, chosen, ahead, result, versions, name, seconds, strict)
             _keep_up(conf, journal, tables)
         body = {"seconds": round(time.monotonic() - started, 1), "written": result.written, "failed": result.failed}
         journal.append(name, ("ended", "", body | {"exit": result.exit_code}))
@@ -243,23 +244,25 @@ def _version(
 
 
 def _release(
-    conf: Conf, journal: Journal, builder: Builder, tables: Sequence[Table], ahead: Prospect, result: Result,
-    models: dict[str, str], name: str, seconds: float, strict: bool,
+    conf: Conf, journal: Journal, builder: Builder, tables: Sequence[Table], chosen: Iterable[Table] | None,
+    ahead: Prospect, result: Result, models: dict[str, str], name: str, seconds: float, strict: bool,
 ) -> None:  # fmt: skip
     last = release.newest(journal)
     complete = {s: r.body.get("through") for r in journal.of("intake") for s in [r.subject]}
-    held = _held_back(result, builder, tables, ahead.as_of)
+    others = _of_other_departments(tables, chosen, builder, last)
+    held = _held_back(others | result.failed, builder, tables, ahead.as_of)
     body = release.candidate(tables, builder.states, held, last, complete, conf, ahead.as_of)
-    result.findings = audit.findings(tables, builder.states, journal, conf, last, set(held))
+    result.findings = audit.findings(
+        [t for t in tables if t.id not in others], builder.states, journal, conf, last, set(held)
+    )
     crash.point("audited")
     if result.findings or (strict and held):
         for finding in result.findings:
             log.error("%s: %s: %s", finding.law, finding.subject, finding.said)
         return
-    body |= {
-        "models": (last.models if last else {}) | models,
-        "sources": audit.accounts(tables, builder.states, journal),
-    }
+    accounts = {s: a for s, a in audit.accounts(tables, builder.states, journal).items() if s not in others}
+    accounts |= {s: a for s, a in last.sources.items() if s in others} if last else {}
+    body |= {"models": (last.models if last else {}) | models, "sources": accounts}
     body["seconds"] = round(seconds, 1)
     unchanged = last is not None and all(
         body.get(k) == last.body.get(k) for k in ("tables", "stale", "as_of", "models", "sources")
@@ -267,9 +270,25 @@ def _release(
     result.release = last if unchanged else release.publish(journal, name, body)
 
 
-def _held_back(result: Result, builder: Builder, tables: Sequence[Table], as_of: date) -> dict[str, str]:
+def _of_other_departments(
+    tables: Sequence[Table], chosen: Iterable[Table] | None, builder: Builder, last: release.Release | None
+) -> dict[str, str]:
+    """Tables of departments that this run did not ask for, where they hold rows that were never released.
+
+    A department is built, audited and released alone: what another one has not released yet is not its to release.
+    """
+    asked = {t.domain for t in (tables if chosen is None else chosen)}
+    released = last.tables if last else {}
+    return {
+        t.id: "not asked for: it stays at its last release"
+        for t in tables
+        if t.domain not in asked and plan.commits_since(builder.state(t), released.get(t.id, {}).get("version", -1))
+    }
+
+
+def _held_back(failed: Mapping[str, str], builder: Builder, tables: Sequence[Table], as_of: date) -> dict[str, str]:
     """Tables that may not move in this release: failed, not brought up to their inputs, or below such a one."""
-    held = dict(result.failed)
+    held = dict(failed)
     for table in tables:
         lost = builder.state(table).lost
         why = plan.reason(table, builder.states, as_of) if lost or not table.is_source else ""

@@ -68,7 +68,8 @@ def prospect(
     steps = plan.steps(tables, states, landings, as_of, chosen)
     news = any(has_news(landing, journal) for landing in landings)
     waiting = {} if day else intake.waited_for(sources, conf, as_of, date.today())
-    unreleased = _unreleased(tables, states, journal)
+    asked = {t.domain for t in chosen}
+    unreleased = _unreleased([t for t in tables if t.domain in asked], states, journal)
     unsettled = len(journal.open_tasks({t.id for t in tables}))
     return Prospect(as_of, landings, steps, unsettled, news, unreleased, waiting)
 
