@@ -6,6 +6,7 @@ SHELL := bash
 
 BIN := .venv/bin
 CODE := lake jobs tests
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup
 
 # Spark's workers take their Python from here, and the JVM its address.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -27,10 +28,10 @@ check: setup ## formatting, ruff, mypy --strict, import contracts, house rules
 	$(BIN)/python -m lake.engine.lint
 
 test: setup ## the tests, warnings as errors; one file: make test ARGS=tests/house/test_lint.py
-	$(BIN)/python -m pytest -m "not soak" $(ARGS)
+	$(BIN)/python -m pytest -m "not soak" $(SIDE_BY_SIDE) $(ARGS)
 
 soak: setup ## the long random schedules as well
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -s $(ARGS)
 
 format: setup ## bring the code into form
 	$(BIN)/ruff format $(CODE)

@@ -32,6 +32,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what shares a costly fixture run in one process: the tests of the tiny company, and those of each file."""
+    for item in items:
+        shared = "company" if "company" in getattr(item, "fixturenames", ()) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     """Leave behind how the tests of faults ended, for `verify --catalogue`."""
     ended: dict[str, str] = config.cache.get("lake/faults", {})

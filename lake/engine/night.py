@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +24,7 @@ from lake.engine.control import Journal, State
 from lake.engine.door import said_safely
 from lake.engine.intake import Landing
 from lake.engine.prospect import Prospect, check_disk, has_news, prospect
-from lake.engine.session import for_work, session
+from lake.engine.session import for_work, scratch, session
 from lake.engine.work import Outcome, Scorer
 
 log = logging.getLogger("lake")
@@ -160,12 +161,17 @@ def _one(builder: Builder, table: Table, landing: Landing | None, as_of: date) -
 
 
 def _refreshed(builder: Builder, table: Table, landing: Landing | None) -> Outcome:
-    """Refresh, and if that fails for a reason that Spark knows no words for, say which file is damaged."""
+    """Refresh, and if that fails for a reason that Spark knows no words for, say which disk is full or file damaged."""
     try:
         return builder.refresh(table, landing)
     except LakeError:
         raise
     except Exception as e:
+        if "No space left on device" in str(e):
+            place = min([builder.conf.root, scratch(builder.spark)], key=lambda p: shutil.disk_usage(p).free)
+            raise LakeError(
+                f"{place} has no space left.", hint="make room; the same command goes on from there."
+            ) from e
         for t in (table, *table.all_inputs):
             if wrong := damage.of(t, builder.state(t), builder.conf, deep=True):
                 raise LakeError(f"{wrong[0]}", hint=f"./spark-submit.sh repair --select {t.id} mends it.") from e

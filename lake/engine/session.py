@@ -6,6 +6,7 @@ import os
 import re
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -83,6 +84,12 @@ def for_work(spark: SparkSession, rows: int) -> SparkSession:
         for key, value in INTERPRETED.items():
             own.conf.set(key, value)
     return own
+
+
+def scratch(spark: SparkSession) -> Path:
+    """The folder in which Spark keeps what it shuffles and spills."""
+    chosen = os.environ.get("SPARK_LOCAL_DIRS") or spark.sparkContext.getConf().get("spark.local.dir", "/tmp")
+    return Path(str(chosen).split(",")[0])
 
 
 def empty(spark: SparkSession, schema: StructType) -> DataFrame:
