@@ -9,17 +9,20 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import SparkSession
 
 from lake.catalog import LAWS, MODELS, TABLES
 from lake.engine import audit, night, store
 from lake.engine.conf import HOME
 from lake.engine.verify import Verifier
-from tests.tiny_company import CORRECTED, LATE, TOUCHED, Company, built_at_once, conf_of
+from lake.simulate import simulate
+from tests.tiny_company import CORRECTED, FIRST, LATE, TOUCHED, Company, built_at_once, conf_of
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -57,6 +60,22 @@ def test_F01_a_killed_night_of_the_company_is_finished_by_the_same_command(
     assert night.run(killed.conf, TABLES, models=MODELS).exit_code == 0
     assert killed.journal.open_tasks() == []
     assert killed.contents() == built_at_once(killed).contents()
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_a_month_of_nights_with_dirt_keeps_every_law(tmp_path: Path, spark: SparkSession) -> None:
+    days = 31
+    simulate(tmp_path / "simulated", days=days, robots=3, items=40, hz=0.0005, start=FIRST)
+    month = Company(tmp_path, conf_of(tmp_path, "lake", tmp_path / "raw"), tmp_path / "simulated" / "truth")
+    for n in range(days):
+        for folder in sorted((tmp_path / "simulated" / "raw").glob(f"*/*/dt={FIRST + timedelta(days=n)}")):
+            shutil.copytree(folder, month.conf.raw / folder.relative_to(tmp_path / "simulated" / "raw"))
+        month.results.append(night.run(month.conf, TABLES, models=MODELS))
+    assert [r.exit_code for r in month.results] == [0] * days
+    verdicts = Verifier(month.conf, TABLES, LAWS, TABLES).conclude()
+    print("\n" + "\n".join(line for v in verdicts for line in v.lines()))
+    assert [v.violations for v in verdicts] == [0] * len(verdicts)
 
 
 def test_the_company_keeps_its_laws(company: Company) -> None:
