@@ -6,6 +6,7 @@ SHELL := bash
 
 BIN := .venv/bin
 CODE := lake jobs tests
+WARM := {"spark.driver.defaultJavaOptions": "-XX:ReservedCodeCacheSize=512m"} # hours in one JVM are worth its second compiler
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup
 
 # Spark's workers take their Python from here, and the JVM its address.
@@ -31,7 +32,7 @@ test: setup ## the tests, warnings as errors; one file: make test ARGS=tests/hou
 	$(BIN)/python -m pytest -m "not soak" $(SIDE_BY_SIDE) $(ARGS)
 
 soak: setup ## the long random schedules as well
-	$(BIN)/python -m pytest -s $(ARGS)
+	ROBOLAKE__SPARK__PROPERTIES='$(WARM)' $(BIN)/python -m pytest -s -o timeout=1800 $(ARGS)
 
 format: setup ## bring the code into form
 	$(BIN)/ruff format $(CODE)

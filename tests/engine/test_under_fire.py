@@ -16,7 +16,7 @@ from pyspark.sql import SparkSession
 
 from lake.engine.control import Journal
 from lake.engine.release import Lake, newest, releases, rollback
-from tests.engine.conftest import TABLES, Died, FiveTables
+from tests.engine.conftest import TABLES, Died, FiveTables, table
 from tests.engine.schedules import Deliveries
 from tests.engine.test_killed import first_night, second_night
 from tests.engine.test_schedules import check_laws
@@ -47,7 +47,7 @@ class Reader:
             self.wrong.append(f"release {last.number} did not stay as it was")
         if {name: len(frame) for name, frame in rows.items()} != {n: last.tables[n]["rows"] for n in rows}:
             self.wrong.append(f"release {last.number} does not hold what it says")
-        moved, facts = rows.get("five.silver.movements"), rows.get("five.silver.facts")
+        moved, facts = rows.get(table("movements").id), rows.get(table("facts").id)
         if moved is not None and facts is not None and len(moved) != facts["moves"].sum():
             self.wrong.append(f"release {last.number} mixes {len(moved)} movements with facts about others")
 
