@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,7 @@ from lake.engine.control import Journal, State
 from lake.engine.intake import Landing
 from lake.engine.keying import Keying
 from lake.engine.loading import Loading
+from lake.engine.openlineage import Events
 from lake.engine.plan import takes_as_of
 from lake.engine.session import empty, for_work, read
 from lake.engine.slicing import Slicing
@@ -52,6 +54,7 @@ class Builder:
             _ = t.definition  # worked out (and cached) here: ast is not safe in threads on Python 3.11
         self.commits = Commits(journal, run, self._log)
         self.key = privacy.key_of(conf)
+        self.events: Events | None = None
 
     def refresh(self, table: Table, landing: Landing | None = None, *, scorer: Scorer | None = None) -> Outcome:
         """Bring `table` up to its inputs' present versions. Raises LakeError; then nothing of it was committed.
@@ -62,9 +65,21 @@ class Builder:
         for i in table.all_inputs:
             if self.state(i).lost:
                 raise LakeError(f"{i.id} is damaged and not made anew yet.", hint="./spark-submit.sh nightly makes it.")
+        inputs = {i.id: self.state(i).version for i in table.all_inputs}
+        told: AbstractContextManager[list[State]] = nullcontext([])
+        if self.events:
+            told = self.events.task(table, inputs)
+        with told as done:
+            outcome = self._refreshed(table, inputs, landing, scorer)
+            done.append(self.state(table))
+        return outcome
+
+    def _refreshed(
+        self, table: Table, inputs: Mapping[str, int], landing: Landing | None, scorer: Scorer | None
+    ) -> Outcome:
         session = for_work(self.spark, self._rows_to_do(table, landing))
         started = time.monotonic()
-        body: dict[str, Any] = {"inputs": {i.id: self.state(i).version for i in table.all_inputs}}
+        body: dict[str, Any] = {"inputs": inputs}
         body |= {"definition": table.definition, "as_of": self.as_of.isoformat() if takes_as_of(table) else None}
         body |= {"model": scorer.version} if scorer else {}
         log = self.commits.held(table.id)

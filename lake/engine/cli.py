@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from lake.core.errors import LakeError, Outdated, WrongUse
-from lake.engine import door
+from lake.engine import door, provenance
 from lake.engine.conf import Conf, day, load
 from lake.engine.control import Journal
+from lake.engine.verb import Debug, Env, Json, Select, print_json, print_table
 
 app = typer.Typer(
     add_completion=False,
@@ -21,13 +21,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Ask the lake. Add --json to any verb.",
 )
-
-Env = Annotated[str, typer.Option("--env", help="a name under conf/, or the path of a .toml file")]
-Json = Annotated[bool, typer.Option("--json", help="for programs")]
-Debug = Annotated[bool, typer.Option("--debug", help="stack traces and all")]
-Select = Annotated[
-    str | None, typer.Option("--select", help="ids, domains or layers, comma-separated; + adds all below")
-]
 
 
 @app.command()
@@ -43,9 +36,9 @@ def plan(
     chosen = graph.select(select, TABLES)
     ahead = prospect.prospect(conf, Journal(conf.root), TABLES, day=day(date) if date else None, chosen=chosen)
     if as_json:
-        _json([s.as_json() for s in ahead.steps])
+        print_json([s.as_json() for s in ahead.steps])
         return
-    _table(
+    print_table(
         f"Plan for {ahead.as_of}: {len(ahead.steps) or 'no'} tables",
         ["table", "", "why"],
         [[s.table.id, "will" if s.will else "may", s.why] for s in ahead.steps],
@@ -73,7 +66,7 @@ def status(
     journal = Journal(conf.root)
     last = release.newest(journal)
     if as_json:
-        _json(_status(conf, journal, last))
+        print_json(_status(conf, journal, last))
     elif last is None:
         print(f"Nothing has been released in {conf.root} yet. Run ./spark-submit.sh nightly --env {env}.")
     else:
@@ -184,13 +177,13 @@ def runs(env: Env = "local", as_json: Json = False, debug: Debug = False) -> Non
             | {"exit": body.get("exit"), "ended": end is not None}
         )
     if as_json:
-        _json(listed)
+        print_json(listed)
         return
     rows = [
         [r["run"], r["at"], r["seconds"] or "", r["written"], "interrupted" if not r["ended"] else f"exit {r['exit']}"]
         for r in listed
     ]
-    _table("Runs", ["run", "at", "seconds", "tables", "end"], rows)
+    print_table("Runs", ["run", "at", "seconds", "tables", "end"], rows)
 
 
 @app.command()
@@ -202,12 +195,12 @@ def gaps(env: Env = "local", select: Select = None, as_json: Json = False, debug
 
     found = gaps.found(load(env), TABLES, graph.select(select, TABLES))
     if as_json:
-        _json([g.as_json() for g in found])
+        print_json([g.as_json() for g in found])
         return
     rows = [
         [g.source, g.first or "", g.newest or "", gaps.in_words(g.missing), gaps.in_words(g.unloaded)] for g in found
     ]
-    _table("Gaps", ["source", "first", "newest", "missing", "not loaded yet"], rows)
+    print_table("Gaps", ["source", "first", "newest", "missing", "not loaded yet"], rows)
     for g in found:
         for name, why in {**g.rejected, **g.deferred}.items():
             print(f"! {g.source}: {name}: {why}")
@@ -223,7 +216,7 @@ def releases(env: Env = "local", as_json: Json = False, debug: Debug = False) ->
 
     found = release.releases(Journal(load(env).root))
     if as_json:
-        _json([r.as_json() for r in found])
+        print_json([r.as_json() for r in found])
         return
     rows = [
         [r.number, f"{r.at:%Y-%m-%d %H:%M}", r.body.get("as_of"), len(r.tables), len(r.stale),
@@ -231,7 +224,7 @@ def releases(env: Env = "local", as_json: Json = False, debug: Debug = False) ->
          f"takes back {r.body['reverts']}" if r.body.get("reverts") else ""]
         for r in found
     ]  # fmt: skip
-    _table("Releases", ["release", "at (UTC)", "as of", "tables", "stale", "models", ""], rows)
+    print_table("Releases", ["release", "at (UTC)", "as of", "tables", "stale", "models", ""], rows)
 
 
 @app.command()
@@ -246,7 +239,7 @@ def rollback(
 
     made = release.rollback(load(env), to)
     if as_json:
-        _json(made.as_json())
+        print_json(made.as_json())
     else:
         print(f"Released {made.number}: readers see the tables and models of release {made.body['restores']} again.")
 
@@ -269,7 +262,7 @@ def rejected(
     chosen = [t for t in graph.select(select, TABLES) if t.is_typed or t.is_source]
     found = rejects.listed(conf, Journal(conf.root), chosen, TABLES, rule=rule)
     if as_json:
-        _json(found)
+        print_json(found)
         return
     counts: dict[tuple[str, str, str], int] = {}
     for r in found:
@@ -277,7 +270,7 @@ def rejected(
             counts.get((r["table"], r["rule"], r["column"] or ""), 0) + 1
         )
     rows = [[t, r, c, n] for (t, r, c), n in sorted(counts.items(), key=lambda e: -e[1])]
-    _table(f"{len(found)} rejected records", ["table", "rule", "column", "records"], rows)
+    print_table(f"{len(found)} rejected records", ["table", "rule", "column", "records"], rows)
     for r in found[:limit] if rule or select else []:
         print(f"{r['file']}:{r['line'] or '?'}  {r['rule']} {r['column'] or ''} {r['value'] or ''}")
         print(f"    {(r['raw'] or '')[:160]}")
@@ -304,13 +297,13 @@ def show(
     if as_json:
         some = json.loads(rows.head(limit).to_json(orient="records", date_format="iso"))
         head = {"table": named.id, "release": lake.release.number, "through": through, "doc": named.doc}
-        _json(head | terms.as_json() | {"count": len(rows), "rows": some})
+        print_json(head | terms.as_json() | {"count": len(rows), "rows": some})
         return
     print(f"{named.id} at release {lake.release.number}: {len(rows):,} rows. {named.doc.splitlines()[0]}")
     print(f"through {through} · fresh within {terms.fresh_hours} h · {terms.classification} · owner: {terms.owner}")
     print(f"for {', '.join(terms.consumers)}: {terms.purpose}")
     unit = {c.name: f" [{c.unit}]" if c.unit else "" for c in named.columns}
-    _table("", [c + unit[c] for c in rows.columns], rows.head(limit).astype(str).values.tolist())
+    print_table("", [c + unit[c] for c in rows.columns], rows.head(limit).astype(str).values.tolist())
 
 
 @app.command()
@@ -332,28 +325,12 @@ def doctor(
         print(line, file=sys.stderr)
     found = health.checks(conf, deep=deep)
     if as_json:
-        _json([c.as_json() for c in found])
+        print_json([c.as_json() for c in found])
     else:
         for c in found:
             print(f"{'✓' if c.ok else '✗'} {c.what}: {c.said}")
     if not all(c.ok for c in found):
         raise typer.Exit(1)
-
-
-def _json(value: Any) -> None:
-    print(json.dumps(value, indent=1, default=str))
-
-
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    from rich.box import SIMPLE
-    from rich.console import Console
-    from rich.table import Table
-
-    made = Table(*heads, title=title or None, box=SIMPLE, title_justify="left")
-    for row in rows:
-        made.add_row(*[str(v) for v in row])
-    console = Console()
-    console.print(made) if console.is_terminal else Console(width=200).print(made)
 
 
 def _seconds(text: str) -> float:
@@ -362,6 +339,10 @@ def _seconds(text: str) -> float:
         return float(text[:-1]) * units[text[-1]]
     except (ValueError, KeyError):
         raise WrongUse(f"{text!r} is not an age.", hint="write it as 26h or 3d.") from None
+
+
+for asked in provenance.VERBS:
+    app.command()(asked)
 
 
 def main() -> None:

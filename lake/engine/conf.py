@@ -73,6 +73,16 @@ class BackfillSection(_Section):
     wait_minutes: float = Field(120, ge=0, description="so long a night waits to be let in between two chunks")
 
 
+class LineageSection(_Section):
+    """Where OpenLineage events go: nowhere, unless a file or an address is named."""
+
+    ahead: bool = Field(False, description="whether a night works out the lineage of new definitions, for who asks")
+    file: str = Field("", description="a line per event; below the lake's root, unless it is a whole path")
+    url: str = Field("", description="an HTTP endpoint, such as https://host/api/v1/lineage")
+    timeout_s: float = Field(2, gt=0, description="so long the endpoint is waited for; after one failure no more")
+    namespace: str = Field("robolake", min_length=1, description="of jobs and tables; the environment comes behind it")
+
+
 class SourceSection(_Section):
     path: str | None = None
     required: bool | None = None
@@ -93,6 +103,7 @@ class Conf(BaseSettings):
     train: TrainSection = TrainSection()
     upkeep: UpkeepSection = UpkeepSection()
     backfill: BackfillSection = BackfillSection()
+    lineage: LineageSection = LineageSection()
     pseudonym_key: str = Field("", description="file with the key of the pseudonyms, outside the lake")
     sources: dict[str, SourceSection] = {}
 

@@ -15,7 +15,10 @@ from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[2]
 DEPARTMENTS = ("supply", "warehouse", "robot", "company")
-SPEAKERS = ("jobs/", *(f"lake/engine/{door}.py" for door in ("cli", "door", "jars", "lint", "preflight")))
+SPEAKERS = (
+    "jobs/",
+    *(f"lake/engine/{door}.py" for door in ("cli", "door", "jars", "lint", "preflight", "provenance", "verb")),
+)
 """Who may print: the doors of the program."""
 
 CLOCKS_AND_DICE = {

@@ -17,7 +17,7 @@ from lake.core.errors import GateRefused, LakeError
 from lake.core.graph import below
 from lake.core.model import Model
 from lake.core.table import Table
-from lake.engine import artefact, audit, crash, damage, lease, plan, release, training, upkeep
+from lake.engine import artefact, audit, crash, damage, lease, lineage, openlineage, plan, release, training, upkeep
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
@@ -90,6 +90,7 @@ def run(
             journal.append(name, *observed)
             crash.point("observed")
         builder = Builder(session(conf), conf, journal, name, ahead.as_of, tables)
+        builder.events = _events(conf, builder, purpose, ahead)
         if ahead.unsettled:
             for line in builder.recover():
                 log.info("recovered: %s", line)
@@ -101,11 +102,29 @@ def run(
             seconds = time.monotonic() - started
             _release(conf, journal, builder, tables, chosen, ahead, result, versions, name, seconds, strict)
             _keep_up(conf, journal, tables)
+        if conf.lineage.ahead:
+            _lineage(conf, builder, tables)
         body = {"seconds": round(time.monotonic() - started, 1), "written": result.written, "failed": result.failed}
         journal.append(name, ("ended", "", body | {"exit": result.exit_code}))
         crash.point("ended")
         journal.compact()
         return result
+
+
+def _events(conf: Conf, builder: Builder, purpose: str, ahead: Prospect) -> openlineage.Events | None:
+    """Whoever wants to be told of this run's refreshes, and of where their columns come from."""
+    if not (conf.lineage.file or conf.lineage.url):
+        return None
+    return openlineage.Events(conf, builder.run, purpose, _lineage(conf, builder, [s.table for s in ahead.steps]))
+
+
+def _lineage(conf: Conf, builder: Builder, wanted: Sequence[Table]) -> lineage.Graph | None:
+    """Where the columns of some tables come from; a night does not fail for it."""
+    try:
+        return lineage.graph(conf, list(builder.tables.values()), wanted, lambda: for_work(builder.spark, 0))
+    except Exception as e:
+        log.warning("no lineage: %s", said_safely(e))
+        return None
 
 
 def build_all(ahead: Prospect, builder: Builder, tables: Sequence[Table], result: Result) -> None:

@@ -158,12 +158,7 @@ def typed(table: Table, rows: DataFrame, headers: Sequence[str]) -> DataFrame:
     assert table.function is not None
     delivered = [c for c in table.columns if c.parse != "_dt"]
     read = _READERS[delivery.format](delivered, rows, delivery, headers)
-    values = read.select(
-        *[_value(c, delivery).alias(c.name) for c in table.columns],
-        *[F.col(f"_t_{c.name}") for c in delivered],
-        *["_broken", "_raw", "_file", "_batch", "_dt"],
-    )
-    made = table.function(values)
+    made = made_of(table, read, [f"_t_{c.name}" for c in delivered] + ["_broken", "_raw", "_file", "_batch", "_dt"])
     at = F.expr(table.refresh.by or "_dt").cast("date")
     reasons = [
         *_reasons(table, delivered),
@@ -185,6 +180,19 @@ def typed(table: Table, rows: DataFrame, headers: Sequence[str]) -> DataFrame:
         *BRONZE.names,
         F.when(plausible, at).otherwise(F.col("_dt")).alias(SLICE),
     )
+
+
+def made_of(table: Table, read: DataFrame, more: Sequence[str]) -> DataFrame:
+    """What the table's function makes of records as they were read, with `more` of their columns beside."""
+    delivery = table.inputs[0].delivery
+    assert delivery is not None
+    assert table.function is not None
+    return table.function(read.select(*[_value(c, delivery).alias(c.name) for c in table.columns], *more))
+
+
+def read_as(c: Column, delivery: Delivery) -> DataType:
+    """The type of a delivered column as it is read, before it is parsed or cast."""
+    return StringType() if _by_text(c, delivery) else c.stored
 
 
 @dataclass(frozen=True)

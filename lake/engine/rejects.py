@@ -34,7 +34,7 @@ def listed(
                 for r in read.to_pylist()
                 if r["_errors"] and (rule is None or any(e["rule"] == rule for e in r["_errors"]))
             ]
-            lines = _line_numbers(conf, table.inputs[0], records)
+            lines = line_numbers(conf, table.inputs[0], records)
             for record in sorted(records, key=lambda r: (r["_dt"], r["_file"], r["_raw"] or "")):
                 error = next(e for e in record["_errors"] if rule is None or e["rule"] == rule)
                 found.append(
@@ -80,7 +80,7 @@ def _files(journal: Journal, source: Table, rule: str | None) -> list[dict[str, 
     return found
 
 
-def _line_numbers(conf: Conf, source: Table, records: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
+def line_numbers(conf: Conf, source: Table, records: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
     """(file, record) → its line number, by reading the files that hold rejected records once more."""
     assert source.delivery is not None
     if source.delivery.format == "parquet":

@@ -28,8 +28,8 @@ class Slicing(Work):
             return self.replace(self.keep(self.computed(self.inputs(), **self._horizon())), scope=None)
         if not touched:
             return self.unchanged(), None
-        target = sorted({_step(d, n, refresh.unit) for d in touched for n in range(refresh.reach + 1)})
-        needed = sorted({_step(d, -n, refresh.unit) for d in target for n in range(refresh.reach + 1)})
+        target = sorted({step(d, n, refresh.unit) for d in touched for n in range(refresh.reach + 1)})
+        needed = sorted({step(d, -n, refresh.unit) for d in target for n in range(refresh.reach + 1)})
         made = self.computed(
             self.inputs(lambda i, rows: self._within(i, rows, needed, refresh.unit)), **self._horizon()
         )
@@ -46,7 +46,7 @@ class Slicing(Work):
         if touched is not None and before and last:
             ends = sorted(_slice_of(d, refresh.unit) for d in (date.fromisoformat(before), last))
             if ends[0] != ends[1]:
-                touched.add(_step(ends[0], 1, refresh.unit))
+                touched.add(step(ends[0], 1, refresh.unit))
         if touched is None or last is None or not before:
             none = empty(self.session, self.table.schema)
             made = self.computed(self.inputs(), previous=none, last=last or date(1970, 1, 1))
@@ -56,7 +56,7 @@ class Slicing(Work):
         first = min(touched)
         stored = self.stored()
         names = [c.name for c in self.table.columns]
-        previous = stored.where(F.col(SLICE) == _step(first, -1, refresh.unit)).select(names)
+        previous = stored.where(F.col(SLICE) == step(first, -1, refresh.unit)).select(names)
         frames = self.inputs(lambda i, rows: rows.where(F.col(SLICE) >= first) if SLICE in rows.columns else rows)
         made = self.computed(frames, previous=previous, last=last)
         return self.replace(self.keep(made), scope=first)
@@ -91,7 +91,7 @@ class Slicing(Work):
             return rows
         if unit == "day":
             return rows.where(F.col(SLICE).isin(list(days)))
-        ends = (F.col(SLICE) >= days[0]) & (F.col(SLICE) < _step(days[-1], 1, unit))
+        ends = (F.col(SLICE) >= days[0]) & (F.col(SLICE) < step(days[-1], 1, unit))
         return rows.where(ends & F.trunc(SLICE, unit).isin(list(days)))
 
 
@@ -99,7 +99,7 @@ def _slice_of(day: date, unit: str) -> date:
     return day.replace(day=1) if unit == "month" else day
 
 
-def _step(day: date, n: int, unit: str) -> date:
+def step(day: date, n: int, unit: str) -> date:
     if unit == "day":
         return day + timedelta(days=n)
     months = day.year * 12 + day.month - 1 + n
