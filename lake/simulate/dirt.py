@@ -24,6 +24,7 @@ KEYS = {
     "warehouse.customers": ("customer_id",),
     "robot.telemetry": ("serial", "boot_id", "seq"),
     "robot.faults": ("fault_id",),
+    "robot.work_cycles": ("serial", "boot_id", "cycle"),
     "robot.accuracy_tests": ("test_id",),
 }
 
@@ -274,7 +275,10 @@ _ADDS: dict[str, Callable[[Day, Mishap], None]] = {
     "redelivered_file": _redelivered_file,
     "broken_json": _spoil(_cut, "the line breaks off"),
     "not_a_number": _spoil(_with(quantity="12O"), "quantity is not a number"),
-    "not_a_date": _spoil(_with(received_at="2026-02-30T10:00:00Z", at="2026-02-30T10:00:00Z"), "30 February"),
+    "not_a_date": _spoil(
+        _with(received_at="2026-02-30T10:00:00Z", at="2026-02-30T10:00:00Z", started_at="2026-02-30T10:00:00Z"),
+        "30 February",
+    ),
     "too_few_fields": _spoil(_few_fields, "fields are missing at the end of the line"),
     "missing_key": _spoil(_without_key, "item_id (movements) or serial (telemetry) is missing"),
     "nan": _spoil(_with(temperature_c=float("nan")), "temperature_c is NaN"),

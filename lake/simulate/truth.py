@@ -17,9 +17,14 @@ items.csv              item_id, kind, story (steady, seasonal, intermittent, dyi
                        line_size, season, dies_on
 robots.csv             serial, arm_variant, hand_variant, cycles_a_day, commissioned_on, drift_mm_per_million_cycles,
                        base_error_mm
-wear.csv               serial, joint, begins, fails: days with fraction, counted from the start
+wear.csv               serial, joint, begins, fails (days with fraction, counted from the start), part, bad_lot
+part_lives.csv         a row per part fitted so far: serial, position, part_id, supplier_id, lot, fitted_on, fitted_by
+                       (build, service), removed_on and failed (of work orders closed so far), ended_on (day of the
+                       failure, else of the removal), cycles (it took part in)
+work_cycles.csv        hand_variant, slips_per_1000, grip_losses_per_1000 of all cycles; robot.work_cycles holds every
+                       cycle that did not end well, and of the others those whose number ONE_IN (200) divides
 firmware.csv           firmware, arm_variant, protective_stops_a_day
-bad_lot.json           supplier_id, part_id, lot, once it has come
+bad_lot.json           supplier_id, part_id, lot; robots built with it, and its failures so far (serial, position, on)
 planted.jsonl          kind, source, expect, file, key, records, days, note: every piece of planted dirt
 
 `expect` says what must become of that many `records`: rejected (refused), duplicate (they lose against the same
@@ -37,7 +42,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lake.simulate import robot, supply
+from lake.simulate import cycles, robot, supply
 from lake.simulate.books import Books
 from lake.simulate.company import SITES, Column, Company, Frame
 from lake.simulate.dirt import Plant
@@ -57,14 +62,10 @@ def write_truth(books: Books, through: int, folder: Path) -> None:
     items["dies_on"] = [None if np.isnan(d) else company.day(int(d)) for d in items["dies_on_day"]]
     _csv(folder / "items.csv", items[["item_id", "kind", "story", "daily_rate", "line_size", "season", "dies_on"]])
     _robots(company, folder)
-    received = books.receipts[_before(books, books.receipts["received_at"], through)]
-    if (bad := supply.bad_lot(company, received)) is not None:
-        supplier, item, lot = bad
-        of = {
-            "supplier_id": company.suppliers["supplier_id"].iat[supplier],
-            "part_id": company.items["item_id"].iat[item],
-        }
-        _json(folder / "bad_lot.json", {**of, "lot": lot})
+    _parts(books, through, folder)
+    of = [cycles.SLIPS_PER_1000, cycles.GRIP_LOSSES_PER_1000]
+    rates = pd.DataFrame(of, index=["slips_per_1000", "grip_losses_per_1000"]).T.rename_axis("hand_variant")
+    _csv(folder / "work_cycles.csv", rates.reset_index())
 
 
 def lead_times(books: Books, through: int) -> Frame:
@@ -184,6 +185,48 @@ def _robots(company: Company, folder: Path) -> None:
     _csv(folder / "firmware.csv", pd.DataFrame(stops, columns=["firmware", "arm_variant", "protective_stops_a_day"]))
 
 
+def part_lives(books: Books, through: int) -> Frame:
+    """One row per part fitted until day `through`, with what was told of it by then."""
+    company, rows = books.company, books.parts[books.parts["fitted"] < through + 1]
+    fleet = robot.fleet(company).iloc[rows["robot"]]
+    begins = np.maximum(rows["fitted"].to_numpy(), fleet["commissioned"].to_numpy())
+    closed = (rows["closed"] < through + 1).to_numpy()
+    until = np.where(closed, rows["opened"], np.minimum(through + 1, fleet["retired"]))
+    cycles_ = np.maximum(0, until - begins) * fleet["cycles_a_day"].to_numpy()
+    ended = np.where(rows["failed"], rows["opened"], rows["closed"])
+
+    def on(numbers: Any, known: Any) -> list[Any]:
+        return [company.day(int(np.floor(n))) if k else None for n, k in zip(numbers, known, strict=True)]
+
+    return pd.DataFrame(
+        {
+            "serial": fleet["serial"].to_numpy(),
+            **{c: rows[c].to_numpy() for c in ("position", "part_id", "supplier_id", "lot")},
+            "fitted_on": on(begins, [True] * len(rows)),
+            "fitted_by": rows["fitted_by"].to_numpy(),
+            "removed_on": on(rows["closed"], closed),
+            "ended_on": on(ended, closed),
+            "failed": rows["failed"].to_numpy(dtype=bool) & closed,
+            "cycles": cycles_.astype(int),
+        }
+    )
+
+
+def _parts(books: Books, through: int, folder: Path) -> None:
+    lives = part_lives(books, through)
+    _csv(folder / "part_lives.csv", lives)
+    supplier, item, lot = supply.bad_lot(books.company, books.receipts)
+    of = {
+        "supplier_id": books.company.suppliers["supplier_id"].iat[supplier],
+        "part_id": books.company.items["item_id"].iat[item],
+        "lot": lot,
+    }
+    bad = lives[(lives[list(of)] == list(of.values())).all(axis=1)]
+    failures = bad[bad["failed"]].assign(on=bad["ended_on"].astype(str))[["serial", "position", "on"]]
+    more = {"serials": sorted(set(bad["serial"])), "failures": failures.to_dict("records")}
+    _json(folder / "bad_lot.json", {**of, **more})
+
+
 def _csv(path: Path, frame: Frame) -> None:
     _write(path, frame.to_csv(index=False, lineterminator="\n"))
 
@@ -196,4 +239,4 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-__all__ = ["lead_times", "stock_day", "write_plants", "write_truth"]
+__all__ = ["lead_times", "part_lives", "stock_day", "write_plants", "write_truth"]

@@ -39,6 +39,8 @@ PERSONAL = {
     "warehouse.movements": ["operator"],
     "robot.robots": ["site"],
     "robot.faults": ["message"],
+    "robot.service": ["cause", "technician"],
+    "warehouse.build_records": ["operator"],
 }
 
 
@@ -87,6 +89,8 @@ def is_good(source: str, record: dict[str, Any]) -> bool:
             return "serial" in record and -50 < record["temperature_c"] < 300 and math.isfinite(record["temperature_c"])
         if source == "robot.accuracy_tests":
             return bool(datetime.fromisoformat(record["at"]))
+        if source == "robot.work_cycles":
+            return bool(datetime.fromisoformat(record["started_at"]))
     except (KeyError, ValueError):
         return False
     return True
@@ -197,7 +201,7 @@ def test_lead_times_follow_from_the_good_revisions_and_receipts(company: Path) -
 @pytest.mark.parametrize(
     "source",
     ["supply.order_lines", "supply.receipts", "warehouse.movements", "warehouse.sales_lines", "supply.inspections",
-     "robot.telemetry", "robot.faults", "robot.accuracy_tests"],
+     "robot.telemetry", "robot.faults", "robot.accuracy_tests", "robot.work_cycles"],
 )  # fmt: skip
 def test_planted_rejects_and_duplicates_are_all_there_is(company: Path, source: str) -> None:
     key = {
@@ -209,6 +213,7 @@ def test_planted_rejects_and_duplicates_are_all_there_is(company: Path, source: 
         "robot.telemetry": ("serial", "boot_id", "seq"),
         "robot.faults": ("fault_id",),
         "robot.accuracy_tests": ("test_id",),
+        "robot.work_cycles": ("serial", "boot_id", "cycle"),
     }[source]
     good, rejected = good_and_rejected(company, source)
     assert rejected == expected(company, source, "rejected")
