@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from lake.company import gold as company_gold
+from lake.company import gold_parts as company_gold_parts
+from lake.company import gold_variants as company_gold_variants
 from lake.company import reports as company_reports
 from lake.core.errors import LakeError
 from lake.core.graph import ordered
@@ -15,10 +17,13 @@ from lake.core.table import Table
 from lake.core.terms import NO_TERMS
 from lake.robot import bronze as robot_bronze
 from lake.robot import gold as robot_gold
+from lake.robot import gold_health as robot_gold_health
+from lake.robot import gold_work as robot_gold_work
 from lake.robot import laws as robot_laws
 from lake.robot import public as robot_public
 from lake.robot import reports as robot_reports
 from lake.robot import silver as robot_silver
+from lake.robot import silver_work as robot_silver_work
 from lake.supply import bronze as supply_bronze
 from lake.supply import gold as supply_gold
 from lake.supply import laws as supply_laws
@@ -31,6 +36,7 @@ from lake.warehouse import gold_demand as warehouse_demand
 from lake.warehouse import laws as warehouse_laws
 from lake.warehouse import public as warehouse_public
 from lake.warehouse import silver as warehouse_silver
+from lake.warehouse import silver_builds as warehouse_silver_builds
 
 MODULES: list[ModuleType] = [
     supply_bronze,
@@ -40,14 +46,20 @@ MODULES: list[ModuleType] = [
     supply_models,
     warehouse_bronze,
     warehouse_silver,
+    warehouse_silver_builds,
     warehouse_gold,
     warehouse_demand,
     warehouse_public,
     robot_bronze,
     robot_silver,
+    robot_silver_work,
     robot_gold,
+    robot_gold_health,
+    robot_gold_work,
     robot_public,
     company_gold,
+    company_gold_parts,
+    company_gold_variants,
 ]
 LAWS: list[Law] = [
     value
