@@ -127,6 +127,43 @@ def test_the_lead_times_are_the_true_ones(company: Company) -> None:
     assert (said[known] == truth.loc[known, "lead_time_days"]).all()
 
 
+def test_the_lives_of_parts_are_the_true_ones(company: Company) -> None:
+    place = ["serial", "position", "part_id", "lot", "fitted_on"]
+    truth = pd.read_csv(company.truth / "part_lives.csv", dtype={"position": str})
+    lives = company.lake.pandas("company.gold.part_life")
+    for day in ("fitted_on", "removed_on", "ended_on"):
+        lives[day] = lives[day].map(str, na_action="ignore")
+    both = truth.merge(lives, on=place, suffixes=("_true", ""))
+    assert len(both) == len(truth) == len(lives) > 40
+    assert set(both["supplier_id_true"] + both["supplier_id"].map(lambda s: "" if s == "unknown" else s)) == {
+        s * 2 for s in set(both["supplier_id"]) - {"unknown"}
+    }
+    assert (both["failed"] == both["failed_true"]).all()
+    assert (both["removed_on"].fillna("") == both["removed_on_true"].fillna("")).all()
+    ended = both[both["removed_on"].notna()]
+    assert (ended["ended_on"] == ended["ended_on_true"]).all()
+    assert (both["cycles_at_risk"].astype(float) - both["cycles"]).abs().max() < 2 * 8000
+
+
+def test_the_bad_lot_is_the_one_that_fails_most_in_the_field(company: Company) -> None:
+    bad = json.loads((company.truth / "bad_lot.json").read_text())
+    lots = company.lake.pandas("company.gold.part_reliability")
+    worst = lots.sort_values("failures_per_million_low").iloc[-1]
+    assert (worst["part_id"], worst["lot"]) == (bad["part_id"], bad["lot"])
+    assert worst["failures"] == len(bad["failures"]) > 0
+    assert worst["robots"] == len(bad["serials"])
+
+
+def test_the_stops_of_work_cycles_are_those_of_the_fault_log(company: Company) -> None:
+    work = company.lake.pandas("robot.gold.work_day")
+    faults = company.lake.pandas("robot.silver.faults")
+    stops = faults[faults["code"] == "PROTECTIVE_STOP"]
+    assert work.groupby("serial")["protective_stops"].sum().sum() == len(stops)
+    card = company.lake.pandas("robot.gold.software_scorecard")
+    assert card["protective_stops"].sum() == len(stops)
+    assert card["cycles"].sum() == work["cycles"].sum() > 40_000
+
+
 def test_no_personal_value_leaves_the_restricted_zone(company: Company) -> None:
     open_files, restricted_hits = 0, 0
     for file in sorted(company.conf.root.rglob("*")):

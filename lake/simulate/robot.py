@@ -64,7 +64,7 @@ def fleet(company: Company) -> Frame:
     draw = company.rng("fleet")
     gripper = i % 7 == 6
     age = draw.integers(60, 320, len(i))
-    recent, later = draw.integers(5, 31, len(i)), draw.integers(5, 300, len(i))
+    recent, later = draw.integers(5, 31, len(i)), 5 + i // 4 * 61 % 295
     is_later = (i >= 6) & (i % 4 == 3)
     carries = ((i % 5 == 1) | (i == 4)) & ~is_later
     commissioned = np.select([(i == 3) & (len(i) > 3), is_later, carries], [4, later, -recent], -age)

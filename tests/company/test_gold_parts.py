@@ -15,7 +15,7 @@ SERVICE = "work_order_id line serial joint component part_id lot_removed lot_ins
 
 @pytest.fixture
 def lives(given):
-    """part_life of work orders' lines; RB-1 was built with lot L-1 at joint 3 and works 1000 cycles a day since 1 Jan."""
+    """part_life of work orders' lines; RB-1 has lot L-1 at joint 3 and works 1000 cycles a day since 1 January."""
 
     def of(*served, built=()):
         return parts.part_life(
@@ -33,7 +33,9 @@ def lives(given):
                 ("RB-1", "2026-01-31", 31000),
             ),
             given(gold.dim_robot, "serial commissioned_on is_current", ("RB-1", "2026-01-01", True)),
-            given(supply_silver.receipts, "order_id line lot", ("PO-1", 1, "L-2"), ("PO-2", 1, "L-3"), ("PO-3", 1, "L-3")),
+            given(
+                supply_silver.receipts, "order_id line lot", ("PO-1", 1, "L-2"), ("PO-2", 1, "L-3"), ("PO-3", 1, "L-3")
+            ),
             given(
                 supply_gold.fct_order_line,
                 "order_id line part_id supplier_id",

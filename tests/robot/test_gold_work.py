@@ -86,9 +86,7 @@ def test_software_is_kept_when_nothing_became_a_quarter_worse_and_held_while_tha
     names = "firmware protective_stops_times position_error_mean_mm verdict"
     assert_df_equality(
         card.where("verdict IS NOT NULL").select(names.split()),
-        expected(
-            gold_work.software_scorecard, names, ("2.0", "0.95", "0.12", "keep"), ("4.0", 1, None, "hold")
-        ),
+        expected(gold_work.software_scorecard, names, ("2.0", "0.95", "0.12", "keep"), ("4.0", 1, None, "hold")),
         ignore_row_order=True,
         ignore_nullable=True,
     )
