@@ -20,7 +20,7 @@ COLOURS = {
     "muted": "#5a6872",
     "line": "#d9dfe2",
     "paper": "#ffffff",
-    "calm": "#8fa3ad",
+    "calm": "#788d98",
     "good": "#2f6f73",
     "good_light": "#cfe0df",
     "note": "#35618f",
@@ -61,6 +61,8 @@ class Chart:
     rows      the figures behind it, for those who cannot see it; at most as many as somebody would read
     small     its panels are many and small
     beside    it takes half the width, next to another one
+    choices   what one may look at, one at a time: the spec's data named `CHOSEN` are the rows of the choice
+    choose    what a choice is: item, robot
     """
 
     title: str
@@ -70,16 +72,50 @@ class Chart:
     rows: tuple[Mapping[str, Any], ...] = ()
     small: bool = False
     beside: bool = False
+    choose: str = ""
+    choices: tuple[Choice, ...] = ()
+
+
+CHOSEN = "chosen"
+"""The name of the data that a chart with choices draws."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One thing to look at: what there is to say of it, and its rows (all of one chart have the same fields)."""
+
+    name: str
+    said: str
+    rows: tuple[Mapping[str, Any], ...]
+
+
+@dataclass(frozen=True)
+class Listing:
+    """Rows to act on, as a table.
+
+    said   what a row is, and by which rule it is here
+    """
+
+    title: str
+    said: str
+    reads: tuple[Table, ...] = ()
+    rows: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)
 class Page:
-    """What one reader has to know: the finding in a sentence, what to do, what to look at."""
+    """What one reader has to know: the finding in a sentence, what stands out, what to do, what to look at.
+
+    stories   what the tables say has changed or differs, a sentence each, with the rule it passed
+    filters   fields by which the reader may narrow what has them: rows of listings and of charts
+    """
 
     finding: Said
     advice: tuple[Advice, ...] = ()
     notes: tuple[str, ...] = ()
-    charts: tuple[Chart, ...] = ()
+    charts: tuple[Chart | Listing, ...] = ()
+    stories: tuple[Said, ...] = ()
+    filters: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,11 +137,26 @@ class Reject:
     rule: str
     column: str
     records: int
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One table's part of a night: when it began, in seconds from the night's beginning, and how long it took.
+
+    usual   median of what it took in earlier nights; None if there were none
+    """
+
+    table: str
+    begin: float
+    seconds: float
+    usual: float | None = None
+    changed: bool = True
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What the journal knows of a release, beside the tables' rows."""
+    """What the journal knows of a release, beside the tables' rows. `steps`: of the night that made it."""
 
     release: int
     as_of: date
@@ -114,6 +165,31 @@ class Facts:
     sources: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     stale: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cards: tuple[Mapping[str, Any], ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a page reads of a table that is large: these columns, of the rows that satisfy all of `where`.
+
+    recent   a DATE column and a number of days: only rows of so many days until the newest one
+    """
+
+    table: Table
+    columns: tuple[str, ...]
+    where: tuple[tuple[str, str, Any], ...] = ()
+    recent: tuple[str, int] | None = None
+
+
+def part(
+    table: Table, columns: str, *, where: Sequence[tuple[str, str, Any]] = (), recent: tuple[str, int] | None = None
+) -> Part:
+    """`part(stock_day, "item_id site day")`. Raises LakeError if the table has no such column."""
+    names = tuple(columns.split())
+    wanted = {*names, *(c for c, _, _ in where), *([recent[0]] if recent else [])}
+    if unknown := sorted(wanted - {c.name for c in table.columns}):
+        raise LakeError(f"{table.id} has no {unknown}.", hint=f"it has {', '.join(c.name for c in table.columns)}.")
+    return Part(table, names, tuple(where), recent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,21 +200,29 @@ class Report:
     title: str
     reader: str
     doc: str
-    inputs: tuple[Table, ...]
+    parts: tuple[Part, ...]
     function: Callable[..., Page]
+
+    @property
+    def inputs(self) -> tuple[Table, ...]:
+        return tuple(p.table for p in self.parts)
 
     def __call__(self, *frames: pd.DataFrame, facts: Facts) -> Page:
         return self.function(*frames, facts=facts)
 
 
-def report(*, title: str, reader: str, inputs: Sequence[Table]) -> Callable[[Callable[..., Page]], Report]:
+def report(*, title: str, reader: str, inputs: Sequence[Table | Part]) -> Callable[[Callable[..., Page]], Report]:
     """Declare the decorated function as a page; it gets its inputs as pandas frames, and `facts`."""
 
+    parts = tuple(i if isinstance(i, Part) else Part(i, tuple(c.name for c in i.columns)) for i in inputs)
+
     def declare(function: Callable[..., Page]) -> Report:
-        for read in inputs:
-            if read.restricted or read.layer != "gold":
-                raise LakeError(f"The report {title!r} reads {read.id}.", hint="reports read gold tables in the open.")
-        return Report(function.__name__, title, reader, inspect.getdoc(function) or "", tuple(inputs), function)
+        for read in (p.table for p in parts):
+            if read.restricted or read.layer == "bronze":
+                raise LakeError(
+                    f"The report {title!r} reads {read.id}.", hint="reports read gold and silver tables in the open."
+                )
+        return Report(function.__name__, title, reader, inspect.getdoc(function) or "", parts, function)
 
     return declare
 

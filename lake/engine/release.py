@@ -19,6 +19,7 @@ from lake.engine.intake import is_active, is_required
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
     from pyspark.sql import DataFrame, SparkSession
 
 
@@ -254,15 +255,21 @@ class Lake:
     def pandas(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """A table's released rows in memory, without a JVM."""
         table = self.named(name)
-        at = self._readable(table)
         names = list(columns or [c.name for c in table.columns])
-        if at is None:
+        if self.version(table) is None:
             import pandas as pd
 
             return pd.DataFrame(columns=names)
-        where = [("_ok", "=", True)] if table.is_typed else None
-        found: pd.DataFrame = store.rows(self.conf.root / table.path, at=at, columns=names, where=where).to_pandas()
+        found: pd.DataFrame = self.arrow(name, names).to_pandas()
         return found
+
+    def arrow(self, name: str, columns: Sequence[str], where: Sequence[tuple[str, str, Any]] = ()) -> pa.Table:
+        """Columns of a released table's rows that satisfy all of `where`, as Arrow. The release must have the table."""
+        table = self.named(name)
+        good = [("_ok", "=", True)] if table.is_typed else []
+        return store.rows(
+            self.conf.root / table.path, at=self._readable(table), columns=columns, where=[*good, *where] or None
+        )
 
     @property
     def spark(self) -> SparkSession:

@@ -16,7 +16,22 @@ from lake.catalog import REPORTS, TABLES
 from lake.company import reports as company_reports
 from lake.company.gold import stock_position
 from lake.core.errors import LakeError
-from lake.core.report import Advice, Facts, Night, Number, Page, Reject, dearest, plain, report
+from lake.core.report import (
+    COLOURS,
+    Advice,
+    Chart,
+    Choice,
+    Facts,
+    Listing,
+    Night,
+    Number,
+    Page,
+    Reject,
+    dearest,
+    part,
+    plain,
+    report,
+)
 from lake.core.table import Table
 from lake.engine import conf, control
 from lake.engine import report as rendering
@@ -288,3 +303,65 @@ def test_a_delivery_that_came_after_its_night_is_late(lake: Lake):
     after = Lake(lake.conf, Release(2, released.at, released.run, released.body), TABLES)
     found = {n.day.day: n.state for n in facts.nights(after, journal, date(2026, 3, 7), {})}
     assert found == {3: "delivered", 4: "delivered", 5: "late", 6: "delivered", 7: "missing"}
+
+
+def test_a_night_is_told_step_by_step_against_earlier_nights(lake: Lake):
+    journal = control.Journal(lake.conf.root)
+
+    def night(name: str, seconds: float) -> None:
+        journal.append(name, ("run", "", {"as_of": "2026-03-07", "planned": [], "purpose": "nightly"}))
+        closed = {"task": 1, "version": 1, "seconds": seconds, "changed": True}
+        journal.append(name, ("closed", "supply.silver.receipts", closed))
+
+    for number, seconds in enumerate((2.0, 3.0, 9.0)):
+        night(f"nightly-{number}", seconds)
+    night("nightly-9", 4.0)
+    [released] = journal.append("nightly-9", ("release", "", lake.release.body))
+    [step] = facts.steps(Release(2, released.at, released.run, released.body), journal)
+    assert (step.table, step.seconds, step.usual) == ("supply.silver.receipts", 4.0, 3.0)
+
+
+def test_rows_of_a_listing_carry_what_they_are_narrowed_by(lake: Lake):
+    listing = Listing("Orders", "", (stock_position,), ({"supplier": "S-1", "pieces": 4}, {"supplier": "S-2"}))
+    text = _text(lake, Page(("",), charts=(listing,), filters=("supplier", "site")))
+    assert '<tr data-supplier="S-1"><td data-name="supplier">S-1</td><td class="num" data-name="pieces">4</td>' in text
+    assert '<select name="supplier"><option value="">all</option><option>S-1</option><option>S-2</option>' in text
+    assert '<select name="site">' not in text
+
+
+def test_a_chart_of_one_thing_at_a_time_holds_all_of_them(lake: Lake):
+    choices = (Choice("A", "ten of A", ({"day": "2026-03-07", "n": 10},)), Choice("B", "", ({"day": None, "n": 2},)))
+    chart = Chart("Stock", "", (), (("", {"mark": "line"}),), choose="item", choices=choices)
+    text = _text(lake, Page(("",), charts=(chart,)))
+    assert '<option>A</option><option>B</option></select></label> <output aria-live="polite">ten of A</output>' in text
+    packed = json.loads(text.partition('id="charts">')[2].partition("</script>")[0])["specs"]["supply-0-0"]["choices"]
+    assert packed["fields"] == ["day", "n"]
+    assert packed["rows"] == [[["2026-03-07", 10]], [[None, 2]]]
+
+
+def _text(lake: Lake, page: Page) -> str:
+    known = facts.gathered(lake, control.Journal(lake.conf.root))
+    return html.document(lake, known, [(REPORTS[1], page)], "passed")
+
+
+def test_words_stand_out_from_the_paper_as_the_guidelines_ask():
+    """Four and a half to one for words, three to one for marks (WCAG 2.2, 1.4.3 and 1.4.11)."""
+    words = {c: _contrast(COLOURS[c], COLOURS["paper"]) for c in ("ink", "muted", "good", "note", "bad")}
+    marks = {c: _contrast(COLOURS[c], COLOURS["paper"]) for c in ("calm", "warn")}
+    assert {c: r for c, r in words.items() if r < 4.5} == {}
+    assert {c: r for c, r in marks.items() if r < 3} == {}
+
+
+def _contrast(one: str, other: str) -> float:
+    def light(colour: str) -> float:
+        parts = (int(colour[n : n + 2], 16) / 255 for n in (1, 3, 5))
+        red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    high, low = sorted((light(one), light(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_a_part_of_a_table_names_columns_that_it_has():
+    with pytest.raises(LakeError, match=r"company.gold.stock_position has no \['colour'\]"):
+        part(stock_position, "item_id colour")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lake.core.report import Report
-from lake.core.table import Table
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from lake.core.report import Part, Report
 from lake.engine.control import Journal
 from lake.engine.release import Lake
 from lake.engine.report import facts, html
@@ -23,7 +26,8 @@ def write(lake: Lake, reports: Sequence[Report]) -> Path:
     """Render every page at the lake's release into report/index.html below its root, and return that path."""
     journal = Journal(lake.conf.root)
     known = facts.gathered(lake, journal)
-    pages = [(r, r(*(rows(lake, t) for t in r.inputs), facts=known)) for r in reports]
+    read = {part: rows(lake, part) for report in reports for part in report.parts}
+    pages = [(r, r(*(read[p] for p in r.parts), facts=known)) for r in reports]
     path = lake.conf.root / "report" / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
@@ -33,10 +37,21 @@ def write(lake: Lake, reports: Sequence[Report]) -> Path:
     return path
 
 
-def rows(lake: Lake, table: Table) -> pd.DataFrame:
-    """The table's released rows; none where the release does not have it."""
-    if table.id in lake.release.tables:
-        return lake.pandas(table.id)
-    import pandas as pd
+def rows(lake: Lake, part: Part) -> pd.DataFrame:
+    """The part's released rows, decimals as floats; none where the release does not have the table."""
+    table, names = part.table, list(part.columns)
+    if table.id not in lake.release.tables:
+        import pandas as pd
 
-    return pd.DataFrame(columns=[c.name for c in table.columns])
+        return pd.DataFrame(columns=names)
+    where = list(part.where)
+    if part.recent:
+        column, days = part.recent
+        newest = pc.max(lake.arrow(table.id, [column])[column]).as_py()
+        where += [(column, ">", newest - timedelta(days))] if newest else []
+    found = lake.arrow(table.id, names, where)
+    for n, kept in enumerate(found.schema):
+        if pa.types.is_decimal(kept.type):
+            found = found.set_column(n, kept.name, found[kept.name].cast(pa.float64()))
+    frame: pd.DataFrame = found.to_pandas()
+    return frame

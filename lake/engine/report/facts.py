@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import date, timedelta
+from statistics import median
 from typing import Any
 
-from lake.core.report import Facts, Night, Reject
+from lake.core.report import Facts, Night, Reject, Step
 from lake.core.table import Table
 from lake.engine import artefact, intake, store
 from lake.engine.control import Journal
 from lake.engine.intake import is_active, is_required
 from lake.engine.release import Lake, Release
+
+USUAL_NIGHTS = 20
+"""A night is held against the median of so many before it."""
 
 Counts = dict[tuple[str, str], int]
 """(source, day of delivery) → rejected records."""
@@ -30,7 +34,25 @@ def gathered(lake: Lake, journal: Journal) -> Facts:
         sources={s: a for s, a in lake.release.sources.items() if any(a["files"].values())},
         stale=lake.release.stale,
         cards=tuple(cards(lake)),
+        steps=tuple(steps(lake.release, journal)),
     )
+
+
+def steps(release: Release, journal: Journal) -> Iterator[Step]:
+    """What each table took in the night that made the release, against the median of the same table's earlier nights.
+
+    The journal says when a commit was closed, and how many seconds its refresh had taken by then.
+    """
+    begun = {r.run: r.at for r in journal.of("run") if r.body.get("purpose", "nightly") == "nightly"}
+    earlier: dict[str, list[float]] = {}
+    for row in (r for r in journal.of("closed") if r.at <= release.at and r.run in begun and "seconds" in r.body):
+        seconds = float(row.body["seconds"])
+        if row.run == release.run:
+            begin = (row.at - begun[row.run]).total_seconds() - seconds
+            usual = median(earlier[row.subject][-USUAL_NIGHTS:]) if row.subject in earlier else None
+            yield Step(row.subject, round(max(begin, 0.0), 2), seconds, usual, bool(row.body.get("changed")))
+        elif row.body.get("changed"):
+            earlier.setdefault(row.subject, []).append(seconds)
 
 
 def gate(release: Release, journal: Journal) -> str:
@@ -115,7 +137,9 @@ def rejected(lake: Lake) -> tuple[list[Reject], Counts]:
             if e
         ]
         reasons = Counter((rule, column or "") for rule, column, _ in records)
-        found += [Reject(table.id, rule, column, n) for (rule, column), n in sorted(reasons.items())]
+        found += [
+            Reject(table.id, rule, column, n, table.inputs[0].id) for (rule, column), n in sorted(reasons.items())
+        ]
         for day, n in Counter(d for _, _, d in records).items():
             by_day[table.inputs[0].id, day] = n
     return found, by_day

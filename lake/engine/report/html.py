@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from lake.core.report import COLOURS, Advice, Chart, Facts, Number, Page, Report, day, dearest, money
+from lake.core.report import COLOURS, Advice, Chart, Facts, Listing, Number, Page, Report, day, dearest, money
 from lake.core.table import Table
 from lake.engine.release import Lake
+from lake.engine.report import tables
 
 HERE = Path(__file__).parent
-MOST_ROWS = 40
 ROOM_AROUND = 60
 """What axes and legends add to the height of a chart, so that nothing jumps when it is drawn."""
 POLICY = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; img-src data:"
@@ -84,7 +84,7 @@ def document(lake: Lake, facts: Facts, pages: Sequence[tuple[Report, Page]], gat
 <nav aria-label="Pages">{nav}</nav>
 <main>
 {"".join(body)}
-{_tables(lake, pages)}
+{_ledger(lake, pages)}
 </main>
 <script type="application/json" id="charts">{_json({"house": CHARTS, "specs": specs})}</script>
 <script>{_bundle()}</script>
@@ -113,10 +113,17 @@ def _section(
     if advice:
         heading = heading if advice[0].amount is not None else "What to do"
         parts.append(f'<h3>{heading}</h3><ol class="todo">{"".join(_todo(lake, a) for a in advice)}</ol>')
+    if page.stories:
+        told = "".join(f"<li>{_said(lake, s)}</li>" for s in page.stories)
+        parts.append(f'<h3>What changed or stands out</h3><ul class="stories">{told}</ul>')
     if page.notes:
         parts.append(f'<ul class="notes">{"".join(f"<li>{escape(n)}</li>" for n in page.notes)}</ul>')
-    charts = "".join(_chart(lake, report, n, c, specs) for n, c in enumerate(page.charts))
-    return "\n".join([*parts, f'<div class="charts">{charts}</div>', "</section>"])
+    parts.append(_filters(report, page))
+    shown = "".join(
+        _chart(lake, report, n, c, page.filters, specs) if isinstance(c, Chart) else _listing(lake, c, page.filters)
+        for n, c in enumerate(page.charts)
+    )
+    return "\n".join([*parts, f'<div class="charts">{shown}</div>', "</section>"])
 
 
 def _title(key: str, title: str, rest: str) -> str:
@@ -134,7 +141,7 @@ def _link(lake: Lake, table: Table, text: str) -> str:
         if entry
         else f"{table.id}, not in this release"
     )
-    return f'<a class="n" href="#{_anchor(table)}" data-from="{escape(where)}">{escape(text)}</a>'
+    return f'<a class="n" href="#{tables.anchor(table)}" data-from="{escape(where)}">{escape(text)}</a>'
 
 
 def _todo(lake: Lake, advice: Advice) -> str:
@@ -142,12 +149,60 @@ def _todo(lake: Lake, advice: Advice) -> str:
     return f"<li><span>{escape(advice.text)}</span><b>{amount or _link(lake, advice.table, 'source')}</b></li>"
 
 
-def _chart(lake: Lake, report: Report, number: int, chart: Chart, specs: dict[str, Any]) -> str:
-    sources = " · ".join(_link(lake, t, t.id) for t in chart.reads) or "journal"
+def _filters(report: Report, page: Page) -> str:
+    """Choices that narrow the page's rows; the script shows them, as they do nothing without it."""
+    lists = []
+    for name in page.filters:
+        values = sorted({str(r[name]) for c in page.charts for r in _rows(c) if r.get(name) is not None})
+        if len(values) < 2:
+            continue
+        options = "".join(f"<option>{escape(v)}</option>" for v in values)
+        lists.append(
+            f'<label>{escape(name)} <select name="{name}"><option value="">all</option>{options}</select></label>'
+        )
+    if not lists:
+        return ""
+    label = f'aria-label="Narrow {escape(report.title)}"'
+    return f'<form class="filters" {label} hidden>Show {"".join(lists)}<output aria-live="polite"></output></form>'
+
+
+def _rows(block: Chart | Listing) -> Iterator[Mapping[str, Any]]:
+    """Every row that a block shows or draws."""
+    yield from block.rows
+    for _, spec in block.specs if isinstance(block, Chart) else ():
+        yield from _values(spec)
+
+
+def _values(spec: Any) -> Iterator[Mapping[str, Any]]:
+    """The rows of every inline data set in a spec."""
+    if isinstance(spec, Mapping):
+        for key, value in spec.items():
+            if key == "values" and isinstance(value, list) and value and isinstance(value[0], Mapping):
+                yield from value
+            else:
+                yield from _values(value)
+    elif isinstance(spec, list):
+        for value in spec:
+            yield from _values(value)
+
+
+def _listing(lake: Lake, listing: Listing, filters: Sequence[str]) -> str:
+    return (
+        f'<article><h3>{escape(listing.title)}</h3><p class="read">{escape(listing.said)}</p>'
+        f"{tables.listed(listing.title, listing.rows, filters)}{_source(lake, listing.reads)}</article>"
+    )
+
+
+def _source(lake: Lake, reads: Sequence[Table]) -> str:
+    named = " · ".join(_link(lake, t, t.id) for t in reads) or "journal"
+    return f'<p class="source">Source: {named}, release {lake.release.number}</p>'
+
+
+def _chart(lake: Lake, report: Report, number: int, chart: Chart, filters: Sequence[str], specs: dict[str, Any]) -> str:
     panels = []
     for n, (caption, spec) in enumerate(chart.specs):
         key = f"{report.name}-{number}-{n}"
-        specs[key] = {k: v for k, v in spec.items() if k not in ("$schema", "config")}
+        specs[key] = {k: v for k, v in spec.items() if k not in ("$schema", "config", "datasets")}
         height = int(spec.get("height", 200)) + ROOM_AROUND
         label = escape(f"{chart.title}{f', {caption}' if caption else ''}. {chart.said}")
         panels.append(
@@ -155,57 +210,47 @@ def _chart(lake: Lake, report: Report, number: int, chart: Chart, specs: dict[st
             f'<div class="chart" id="{key}" role="img" aria-label="{label}" style="min-height:{height}px"></div>'
             "</figure>"
         )
+    chooser = ""
+    if chart.choices and chart.specs:
+        key = f"{report.name}-{number}-0"
+        specs[key]["choices"] = _packed(chart)
+        options = "".join(f"<option>{escape(c.name)}</option>" for c in chart.choices)
+        chooser = (
+            f'<p class="choose"><label>{escape(chart.choose)} <select data-for="{key}">{options}</select></label> '
+            f'<output aria-live="polite">{escape(chart.choices[0].said)}</output></p>'
+        )
+    figures = tables.figures(
+        chart.title, chart.choices[0].rows if chooser else chart.rows, filters, whole=bool(chooser)
+    )
     return "".join(
         [
             f'<article class="{"half" if chart.beside else ""}">',
             f'<h3>{escape(chart.title)}</h3><p class="read">{escape(chart.said)}</p>',
+            chooser,
             f'<div class="{"small" if chart.small else "one"}">{"".join(panels)}</div>' if panels else "",
-            _figures(chart.rows),
-            f'<p class="source">Source: {sources}, release {lake.release.number}</p></article>',
+            figures,
+            f"{_source(lake, chart.reads)}</article>",
         ]
     )
 
 
-def _figures(rows: Sequence[Mapping[str, Any]]) -> str:
-    if not rows:
-        return ""
-    names = list(rows[0])
-    head = "".join(f'<th scope="col">{escape(n.replace("_", " "))}</th>' for n in names)
-    lines = "".join("<tr>" + "".join(_cell(row.get(n)) for n in names) + "</tr>" for row in rows[:MOST_ROWS])
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>"
-    return f'<details><summary>The figures as a table</summary><div class="scroll" tabindex="0">{table}</div></details>'
+def _packed(chart: Chart) -> dict[str, Any]:
+    """The rows of all choices without their fields' names, which are the same everywhere."""
+    fields = list(chart.choices[0].rows[0])
+    return {
+        "fields": fields,
+        "said": [c.said for c in chart.choices],
+        "rows": [[[r.get(f) for f in fields] for r in c.rows] for c in chart.choices],
+    }
 
 
-def _cell(value: Any) -> str:
-    if isinstance(value, bool) or value is None or isinstance(value, str):
-        return f"<td>{escape('' if value is None else str(value))}</td>"
-    text = f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:,.3g}"
-    return f"<td class='num'>{text}</td>"
-
-
-def _tables(lake: Lake, pages: Sequence[tuple[Report, Page]]) -> str:
-    read = {t.id: t for r, _ in pages for t in r.inputs}
-    lines = []
-    for name, table in sorted(read.items()):
-        entry = lake.release.tables.get(name)
-        cells = ["not in this release", "", "", ""]
-        if entry:
-            since = lake.release.stale.get(name, {}).get("since", "")
-            cells = [str(entry["version"]), f"{entry['rows']:,}", entry.get("through") or "", since]
-        doc = escape(table.doc.split("\n")[0])
-        head = f'<th scope="row">{name}<small>{doc}</small></th>'
-        lines.append(f'<tr id="{_anchor(table)}">{head}{"".join(f"<td>{escape(c)}</td>" for c in cells)}</tr>')
-    columns = "".join(f'<th scope="col">{c}</th>' for c in ("table", "version", "rows", "through", "stale since"))
-    ledger = f'<table class="ledger"><thead><tr>{columns}</tr></thead><tbody>{"".join(lines)}</tbody></table>'
+def _ledger(lake: Lake, pages: Sequence[tuple[Report, Page]]) -> str:
+    read = sorted({t for r, _ in pages for t in r.inputs}, key=lambda t: t.id)
     return (
         f'<section id="tables" aria-labelledby="tables-title">{_title("tables-title", "Tables", "behind the figures")}'
         f'<p class="stands">Every figure above is from one of these, at release {lake.release.number}.</p>'
-        f'<div class="scroll" tabindex="0">{ledger}</div></section>'
+        f"{tables.ledger(read, lake.release)}</section>"
     )
-
-
-def _anchor(table: Table) -> str:
-    return "t-" + table.id.replace(".", "-")
 
 
 def _json(value: Any) -> str:

@@ -12,12 +12,96 @@
   function draw(place) {
     if (place.dataset.drawn) return Promise.resolve();
     place.dataset.drawn = "yes";
+    const spec = wanted(place);
+    place.closest("figure").hidden = !spec;
+    if (!spec) return Promise.resolve();
     const options = { actions: false, renderer: "svg", config: styled(place.clientWidth), tooltip: { theme: "house" } };
-    return vegaEmbed(place, specs[place.id], options).then(
+    return vegaEmbed(place, spec, options).then(
       () => { place.style.minHeight = ""; },
       () => { place.textContent = "This chart could not be drawn; its figures are in the table below."; },
     );
   }
+
+  function again(place) {
+    delete place.dataset.drawn;
+    return draw(place);
+  }
+
+  // ---- one thing at a time: its rows become the data that the chart draws, and the table below it
+
+  const unpacked = ({ fields, rows }, n) =>
+    rows[n].map((row) => Object.fromEntries(fields.map((f, i) => [f, row[i]])));
+
+  const said = (value) => (typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 3 }) : value ?? "");
+
+  document.querySelectorAll("select[data-for]").forEach((chooser) => {
+    chooser.addEventListener("change", () => {
+      const { choices } = specs[chooser.dataset.for];
+      const n = chooser.selectedIndex;
+      const article = chooser.closest("article");
+      article.querySelector("output").textContent = choices.said[n];
+      article.querySelector("tbody")?.replaceChildren(...choices.rows[n].map((row) => {
+        const line = document.createElement("tr");
+        row.forEach((value) => {
+          const cell = line.insertCell();
+          cell.textContent = said(value);
+          cell.className = typeof value === "number" ? "num" : "";
+        });
+        return line;
+      }));
+      again(document.getElementById(chooser.dataset.for));
+    });
+  });
+
+  // ---- filters: rows of listings, and rows that charts draw, stay if they have no such field or the wanted value
+
+  const filters = (place) =>
+    [...(place.closest("section").querySelector(".filters")?.querySelectorAll("select") ?? [])]
+      .filter((s) => s.value)
+      .map((s) => [s.name, s.value]);
+
+  function wanted(place) {
+    const { choices, ...spec } = specs[place.id];
+    const asked = filters(place);
+    let had = 0, left = 0;
+    function narrowed(part, key) {
+      if (Array.isArray(part)) {
+        const isRows = key === "values" && part.length && typeof part[0] === "object";
+        if (!isRows) return part.map((p) => narrowed(p));
+        const tagged = asked.some(([f]) => part.some((row) => f in row));
+        const kept = part.filter((row) => asked.every(([f, v]) => !(f in row) || String(row[f]) === v));
+        if (tagged) { had += 1; left += kept.length; }
+        return kept;
+      }
+      if (part === null || typeof part !== "object") return part;
+      return Object.fromEntries(Object.entries(part).map(([k, v]) => [k, narrowed(v, k)]));
+    }
+    const shown = asked.length ? narrowed(spec) : spec;
+    if (had && !left) return null;
+    if (!choices) return shown;
+    const chooser = document.querySelector(`select[data-for="${place.id}"]`);
+    return { ...shown, datasets: { chosen: unpacked(choices, chooser.selectedIndex) } };
+  }
+
+  document.querySelectorAll(".filters").forEach((form) => {
+    form.hidden = false;
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("change", () => {
+      const section = form.closest("section");
+      const asked = filters(form);
+      const rows = [...section.querySelectorAll("tbody tr")];
+      rows.forEach((row) => {
+        row.hidden = asked.some(([f, v]) => row.hasAttribute(`data-${f}`) && row.getAttribute(`data-${f}`) !== v);
+      });
+      const listed = rows.filter((row) => row.closest(".listing"));
+      form.querySelector("output").textContent = asked.length
+        ? `${listed.filter((r) => !r.hidden).length} of ${listed.length} listed rows; what is said above is of all`
+        : "";
+      section.querySelectorAll(".chart").forEach((place) => {
+        if (form.querySelectorAll("select").length && place.dataset.drawn) again(place);
+      });
+    });
+  });
 
   const near = new IntersectionObserver(
     (seen) => seen.filter((s) => s.isIntersecting).forEach((s) => { near.unobserve(s.target); draw(s.target); }),
