@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lake.simulate import cycles, fitted, lab, robot, supply, telemetry, warehouse
+from lake.simulate import cycles, fitted, lab, planning, robot, supply, telemetry, warehouse
 from lake.simulate.company import SITES, Column, Company, Frame, person
 from lake.simulate.mishaps import lag
 from lake.simulate.stock import Stock, play
@@ -21,6 +21,7 @@ COLUMNS = {
     "supply.suppliers": (
         "supplier_id name country contact_name contact_email payment_terms_days currency status updated_at"
     ),
+    "supply.parts": "part_id description category unit make_or_buy status updated_at",
     "supply.supplier_parts": (
         "supplier_id part_id quoted_lead_time_days min_order_quantity order_multiple unit_price currency approved "
         "status updated_at"
@@ -34,10 +35,13 @@ COLUMNS = {
         "inspection_id receipt_id lot inspected_at sample_size quantity_accepted quantity_rejected disposition "
         "defects measurements"
     ),
+    "supply.bom": "product_id revision part_id quantity valid_from",
+    "supply.exchange_rates": "on currency rate_to_reporting",
     "warehouse.items": (
         "item_id kind description unit standard_cost list_price currency lifecycle successor_item_id criticality "
         "updated_at"
     ),
+    "warehouse.planning_parameters": ("item_id site reorder_point order_up_to review_days service_target updated_at"),
     "warehouse.movements": (
         "movement_id at site item_id lot serial kind quantity unit reference_type reference_id operator"
     ),
@@ -50,6 +54,7 @@ COLUMNS = {
         "order_id line revision customer_id item_id ship_from_site quantity unit_price currency ordered_at "
         "requested_on shipped_at status changed_at"
     ),
+    "warehouse.decisions": "recommendation_id run decided_at role action quantity reason_code note",
     "robot.robots": (
         "serial arm_variant hand_variant end_effector transmission customer_id site channel commissioned_on "
         "retired_on status updated_at"
@@ -85,6 +90,7 @@ JSON_LINES = {
     "supply.inspections",
     "warehouse.movements",
     "warehouse.counts",
+    "warehouse.decisions",
     "robot.boots",
     "robot.telemetry",
     "robot.faults",
@@ -268,11 +274,16 @@ class Books:
 
 _TELL: dict[str, Callable[[Books, int], Frame]] = {
     "supply.suppliers": lambda books, n: supply.supplier_extract(books.company, n),
+    "supply.parts": lambda books, n: planning.part_extract(books.company, n),
+    "supply.bom": lambda books, n: planning.bom_records(books.company, n),
+    "supply.exchange_rates": lambda books, n: planning.rate_records(books.company, n),
     "supply.supplier_parts": lambda books, n: supply.agreement_extract(books.company, n),
     "supply.order_lines": Books.told_revisions,
     "supply.receipts": Books.told_receipts,
     "supply.inspections": Books.told_inspections,
     "warehouse.items": lambda books, n: warehouse.item_extract(books.company, n),
+    "warehouse.planning_parameters": lambda books, n: planning.planning_extract(books.company, n),
+    "warehouse.decisions": lambda books, n: planning.decision_records(books.company, n),
     "warehouse.movements": lambda books, n: books.told_movements(
         books.movements[(books.movements["number"] == n) & (books.movements["told"] == n)]
     ),

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from lake.simulate.company import HISTORY_DAYS, SITES, Array, Company, Frame, canary, person
+from lake.simulate.company import DEVELOPED_DAYS, HISTORY_DAYS, SITES, Array, Company, Frame, canary, person
 
 _SITE_SHARE = (0.7, 0.15, 0.15)
 BAD_LOT_BEFORE_DAY = -40
@@ -38,6 +38,9 @@ def order_book(company: Company, last: int) -> Frame:
 
     share = agreements["orders_a_day"].to_numpy().cumsum() / pace
     picked = np.minimum(np.searchsorted(share, u[:, 0], side="right"), len(share) - 1)
+    launched = company.items["launched_on_day"].to_numpy()[agreements["item"].to_numpy()[picked]]
+    known = ~(number < launched - DEVELOPED_DAYS)
+    number, u, z, picked = number[known], u[known], z[known], picked[known]
     by_day = np.lexsort((picked, agreements["supplier"].to_numpy()[picked], number))
     number, u, z, picked = number[by_day], u[by_day], z[by_day], picked[by_day]
     agreed = {c: agreements[c].to_numpy()[picked] for c in agreements}
@@ -243,7 +246,7 @@ def agreement_extract(company: Company, number: int) -> Frame:
             "status": "active",
             "updated_at": updated(company, np.where(dearer, 9, 0)),
         }
-    )
+    )[company.is_listed(number)[base["item"]]]
 
 
 def updated(company: Company, changed: Array) -> list[str]:

@@ -12,9 +12,11 @@ lead_time_regimes.csv  supplier_id, from_day (of ordered_on), median_days, sigma
                        down to days; two suppliers change
 stock_day.parquet      item_id, site, day, balance, blocked: at the end of the day, from the first movement of an
                        item × site on; balance is the sum of all true movements delivered so far, each once, by SIGN
+demand_month.csv       item_id, month, demand (ordered by customers that month and not cancelled), needed (that, and
+                       what is built into what was ordered, by the bill of materials of the day of the order)
 counts.csv             count_id, counted_at, site, item_id, booked (before it), real, counted, miscounted
-items.csv              item_id, kind, story (steady, seasonal, intermittent, dying, unused, overstocked), daily_rate,
-                       line_size, season, dies_on
+items.csv              item_id, kind, story (steady, seasonal, intermittent, dying, new, unused, overstocked),
+                       daily_rate, line_size, season, launched_on, dies_on
 robots.csv             serial, arm_variant, hand_variant, cycles_a_day, commissioned_on, drift_mm_per_million_cycles,
                        base_error_mm
 wear.csv               serial, joint, begins, fails (days with fraction, counted from the start), part, bad_lot
@@ -57,10 +59,13 @@ def write_truth(books: Books, through: int, folder: Path) -> None:
     regimes = company.regimes.assign(from_day=[company.day(int(n)) for n in company.regimes["from_day"]])
     _csv(folder / "lead_time_regimes.csv", regimes)
     stock_day(books, through).to_parquet(folder / "stock_day.parquet", index=False)
+    _csv(folder / "demand_month.csv", demand_month(books, through))
     _csv(folder / "counts.csv", _counts(books, through))
     items = company.items.rename(columns={"rate": "daily_rate", "size": "line_size"})
-    items["dies_on"] = [None if np.isnan(d) else company.day(int(d)) for d in items["dies_on_day"]]
-    _csv(folder / "items.csv", items[["item_id", "kind", "story", "daily_rate", "line_size", "season", "dies_on"]])
+    for name in ("launched_on", "dies_on"):
+        items[name] = [None if np.isnan(d) else company.day(int(d)) for d in items[f"{name}_day"]]
+    _csv(folder / "items.csv", items[["item_id", "kind", "story", "daily_rate", "line_size", "season", "launched_on",
+                                      "dies_on"]])  # fmt: skip
     _robots(company, folder)
     _parts(books, through, folder)
     of = [cycles.SLIPS_PER_1000, cycles.GRIP_LOSSES_PER_1000]
@@ -129,6 +134,25 @@ def stock_day(books: Books, through: int) -> Frame:
             "blocked": balance[1, c, d],
         }
     )
+
+
+def demand_month(books: Books, through: int) -> Frame:
+    """One row per item and month in which it was ordered, or needed for what was ordered, as told by day `through`."""
+    company, sales = books.company, books.stock.sales
+    told = sales[_before(books, sales["changed_at"], through)].sort_values(["order_id", "line", "revision"])
+    ordered = told.drop_duplicates(["order_id", "line"], keep="last").query("status != 'cancelled'")
+    ordered = ordered.assign(number=(ordered["ordered_at"].dt.normalize() - pd.Timestamp(company.start)).dt.days)
+    built = company.bom.merge(ordered[["item", "number", "quantity", "ordered_at"]], left_on="product",
+                              right_on="item", suffixes=("", "_ordered"))  # fmt: skip
+    each = built["quantity_later"].where(built["number"] >= built["changes_on"], built["quantity"])
+    built = built.assign(demand=0, needed=each * built["quantity_ordered"])
+    ordered = ordered.assign(demand=ordered["quantity"], needed=ordered["quantity"])
+    columns = ["item", "ordered_at", "demand", "needed"]
+    rows = pd.concat([ordered[columns], built[columns]])
+    rows["month"] = rows["ordered_at"].dt.strftime("%Y-%m-01")
+    months = rows.groupby(["item", "month"], as_index=False)[["demand", "needed"]].sum()
+    months.insert(0, "item_id", company.items["item_id"].to_numpy()[months["item"]])
+    return months.drop(columns="item")
 
 
 def write_plants(plants: list[Plant], days: set[str], path: Path) -> None:
@@ -239,4 +263,4 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-__all__ = ["lead_times", "part_lives", "stock_day", "write_plants", "write_truth"]
+__all__ = ["demand_month", "lead_times", "part_lives", "stock_day", "write_plants", "write_truth"]

@@ -72,3 +72,14 @@ build_records = source(
     required=False,
     personal=True,
 )
+decisions = source(
+    "decisions",
+    __name__,
+    "One line per answer of a planner or buyer to a recommendation.",
+    format="jsonl",
+    path="warehouse/decisions/dt=*/*",
+    marker="_done",
+    expected_by="18:00",
+    required=False,
+    personal=True,
+)
