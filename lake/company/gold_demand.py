@@ -11,7 +11,6 @@ from lake.core.refresh import full
 from lake.core.table import Column, table
 from lake.core.transforms import latest_by
 from lake.supply import silver as supply_silver
-from lake.warehouse import gold as warehouse_gold
 from lake.warehouse import gold_demand as warehouse_demand
 
 LEVELS = 3
@@ -21,7 +20,7 @@ UNIT = "unit of the item"
 
 
 @table(
-    inputs=[warehouse_gold.demand_day, warehouse_demand.demand_month, supply_silver.bom],
+    inputs=[warehouse_demand.demand_day, warehouse_demand.demand_month, supply_silver.bom],
     refresh=full(),
     columns=[
         Column("part_id", StringType(), key=True),

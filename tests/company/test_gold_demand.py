@@ -5,7 +5,6 @@ from chispa import assert_df_equality
 
 from lake.company.gold_demand import part_demand
 from lake.supply import silver as supply_silver
-from lake.warehouse import gold as warehouse_gold
 from lake.warehouse import gold_demand as warehouse_demand
 
 
@@ -14,7 +13,7 @@ def parts(given):
     """part_demand of these orders (item, day, demand) and component lines (product, revision, part, quantity, from)."""
 
     def of(*ordered, bom, told="2026-01-01"):
-        days = given(warehouse_gold.demand_day, "item_id day demand", *ordered)
+        days = given(warehouse_demand.demand_day, "item_id day demand", *ordered)
         months = given(
             warehouse_demand.demand_month,
             "item_id month demand",

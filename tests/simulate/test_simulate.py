@@ -52,6 +52,14 @@ def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module", params=[7, 8, 9])
+def seeded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten days of a company of each of three seeds."""
+    out = tmp_path_factory.mktemp("seeded")
+    simulate(out, days=10, seed=request.param, **TINY)
+    return out
+
+
 def day(number: int) -> date:
     return START + timedelta(days=number)
 
@@ -248,9 +256,9 @@ def test_a_cut_extract_names_the_keys_it_lacks(company: Path) -> None:
         assert len(before - there) == cut["records"] > 0
 
 
-def test_a_new_item_is_listed_before_it_is_sold_and_a_dying_one_is_sold_no_more(company: Path) -> None:
-    items = pd.read_csv(company / "truth" / "items.csv").set_index("item_id")
-    sales = pd.DataFrame(good_and_rejected(company, "warehouse.sales_lines")[0])
+def test_a_new_item_is_listed_before_it_is_sold_and_a_dying_one_is_sold_no_more(seeded: Path) -> None:
+    items = pd.read_csv(seeded / "truth" / "items.csv").set_index("item_id")
+    sales = pd.DataFrame(good_and_rejected(seeded, "warehouse.sales_lines")[0])
     first, last = sales.groupby("item_id")["ordered_at"].agg(["min", "max"]).to_numpy().T
     sold = pd.DataFrame({"first": first, "last": last}, index=sorted(sales["item_id"].unique()))
     new, dying = items[items["story"] == "new"], items[items["story"] == "dying"]
@@ -259,22 +267,22 @@ def test_a_new_item_is_listed_before_it_is_sold_and_a_dying_one_is_sold_no_more(
     assert (launched["first"].str[:10] >= launched["launched_on"]).all()
     gone = dying.join(sold, how="inner")
     assert len(gone) > 0 and (gone["last"].str[:10] < gone["dies_on"]).all()
-    states = [{r["item_id"]: r["lifecycle"] for r in records(f)[0]} for f in files_of(company, "warehouse.items")]
+    states = [{r["item_id"]: r["lifecycle"] for r in records(f)[0]} for f in files_of(seeded, "warehouse.items")]
     assert [s["SP-0003"] for s in states[:5]] == ["development"] * 3 + ["active"] * 2
 
 
-def test_the_demand_of_a_month_is_what_the_sales_lines_say(company: Path) -> None:
-    sales = pd.DataFrame(good_and_rejected(company, "warehouse.sales_lines")[0]).astype(
+def test_the_demand_of_a_month_is_what_the_sales_lines_say(seeded: Path) -> None:
+    sales = pd.DataFrame(good_and_rejected(seeded, "warehouse.sales_lines")[0]).astype(
         {"quantity": int, "revision": int}
     )
     last = sales.sort_values(["revision", "changed_at"]).drop_duplicates(["order_id", "line"], keep="last")
     last = last[last["status"] != "cancelled"]
     demand = last.groupby(["item_id", last["ordered_at"].str[:8] + "01"])["quantity"].sum()
-    truth = pd.read_csv(company / "truth" / "demand_month.csv").set_index(["item_id", "month"])
+    truth = pd.read_csv(seeded / "truth" / "demand_month.csv").set_index(["item_id", "month"])
     told = truth.loc[truth["demand"] > 0, "demand"]
     assert dict(told) == dict(demand)
     parts = truth[truth.index.get_level_values("item_id").str.startswith("P-")]
-    assert (parts["demand"] == 0).all() and (parts["needed"] > 0).all() and len(parts) > 100
+    assert (parts["demand"] == 0).all() and (parts["needed"] > 0).all() and len(parts) > 50
 
 
 def test_more_suppliers_than_the_items_need_can_be_had(tmp_path: Path) -> None:
