@@ -8,7 +8,7 @@ from pyspark.sql.types import DecimalType
 from pyspark.sql.window import Window
 
 from lake.company.gold_demand import valid_bom
-from lake.company.places import COMPANY, PLACE, for_both
+from lake.company.places import COMPANY, PLACE, for_both, ordered
 
 QUANTITY = DecimalType(18, 3)
 
@@ -18,12 +18,14 @@ def to_build(places: DataFrame, sales_lines: DataFrame, stock_change_day: DataFr
 
     A product is built where it was last built; one that never was, where most of it is to be shipped from.
 
-    places      on_hand, blocked and ordered (by customers) of each place
+    places      on_hand and blocked of each place
     """
-    free = F.greatest(F.col("on_hand") - F.col("blocked"), F.lit(0))
+    free = F.greatest(F.coalesce(F.col("on_hand") - F.col("blocked"), F.lit(0)), F.lit(0))
     short = (
-        places.where(F.col("site") == COMPANY)
-        .withColumn("to_build", F.coalesce("ordered", F.lit(0)) - free)
+        ordered(sales_lines)
+        .where(F.col("site") == COMPANY)
+        .join(places.select(*PLACE, "on_hand", "blocked"), on=PLACE, how="left")
+        .select("item_id", (F.col("ordered") - free).alias("to_build"))
         .where("to_build > 0")
     )
     last = (
