@@ -332,9 +332,11 @@ def json_line(record: dict[Any, Any]) -> bytes:
 
 def csv_line(values: Any) -> bytes:
     """One line as RFC 4180 wants it, ended by a newline."""
-    return (
-        ",".join(_quoted("" if v is None else v.isoformat() if isinstance(v, date) else str(v)) for v in values) + "\n"
-    ).encode()
+    texts = ["" if v is None else v.isoformat() if isinstance(v, date) else str(v) for v in values]
+    line = ",".join(texts)
+    if line.count(",") >= len(texts) or '"' in line or "\n" in line or "\r" in line:
+        line = ",".join(map(_quoted, texts))
+    return f"{line}\n".encode()
 
 
 def _quoted(text: str) -> str:
