@@ -2,10 +2,10 @@
 
 from datetime import date
 
-from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, DecimalType, IntegerType, StringType
+from pyspark.sql.window import Window
 
 from lake.company import builds, demand, places
 from lake.company.money import converted
@@ -140,16 +140,18 @@ def stock_position(
     lacks another part.
     """
     today = F.lit(as_of)
-    holding = (
-        places.on_hand(stock_day, as_of)
-        .join(places.in_inspection(receipts, inspections, fct_order_line, as_of), on=PLACE, how="left")
-        .join(places.ordered(sales_lines), on=PLACE, how="left")
-        .withColumns(_zero("in_inspection", "ordered"))
-        .withColumn("free", F.col("on_hand") - F.col("blocked") - F.col("in_inspection") - F.col("ordered"))
+    holding = places.holding(
+        [
+            places.on_hand(stock_day, as_of),
+            places.last_built(stock_change_day),
+            places.in_inspection(receipts, inspections, fct_order_line, as_of),
+            places.in_transfer(movements),
+            places.on_order(fct_order_line, as_of),
+            places.ordered(sales_lines),
+            places.planned(planning_parameters),
+        ]
     )
-    needs = builds.build_needs(builds.to_build(holding, sales_lines, stock_change_day), bom, as_of)
-    by_day = demand.daily(stock_change_day, sales_lines)
-    needed = by_day.unionByName(demand.monthly(demand_month, by_day, holding, as_of)).where(F.col("day") <= today)
+    needed = demand.needed(stock_change_day, sales_lines, demand_month, as_of)
     is_recent = F.col("day") > F.date_sub(today, RECENT_DAYS)
     wanted = needed.groupBy(*PLACE).agg(
         F.sum(F.when(is_recent, F.col("demand"))).alias("recent"),
@@ -157,27 +159,26 @@ def stock_position(
         F.max("day").alias("last_needed_on"),
         F.max("on").alias("last_demand_on"),
     )
-    anywhere = wanted.where(F.col("site") == COMPANY).select("item_id", F.col("last_needed_on").alias("last_wanted_on"))
     placed = (
-        holding.join(wanted, on=PLACE, how="left")
+        holding.where("since IS NOT NULL")
+        .join(wanted, on=PLACE, how="left")
         .join(places.lead_times(fct_order_line, supplier_parts, as_of), on="item_id", how="left")
         .withColumn("lead_time_days", F.coalesce("lead_time_days", F.lit(DEFAULT_LEAD_TIME_DAYS)))
         .withColumn("protection_days", F.col("lead_time_days") + REVIEW_DAYS)
         .withColumn("seen_days", F.datediff(today, F.least("since", "first_needed_on")) + 1)
+        .withColumn("windows", demand.windows())
     )
     costs = items.select(
         "item_id", "kind", "lifecycle", "criticality", F.col("standard_cost").alias("unit_cost"), "currency"
     )
+    anywhere = F.max(F.when(F.col("site") == COMPANY, F.col("last_needed_on"))).over(Window.partitionBy("item_id"))
     known = (
-        placed.join(demand.over_protection(placed, needed, as_of), on=PLACE, how="left")
-        .join(anywhere, on="item_id", how="left")
-        .join(places.on_order(fct_order_line, as_of), on=PLACE, how="left")
-        .join(places.in_transfer(movements), on=PLACE, how="left")
-        .join(places.planned(planning_parameters, holding), on=PLACE, how="left")
-        .join(builds.reserved(needs), on=PLACE, how="left")
-        .join(builds.waiting(needs, holding), on=PLACE, how="left")
+        placed.withColumn("last_wanted_on", anywhere)
+        .join(demand.over_protection(placed, needed, as_of), on=PLACE, how="left")
+        .join(builds.for_builds(builds.needs(holding, bom, as_of), holding), on=PLACE, how="left")
         .join(converted(costs, "unit_cost", exchange_rates, as_of), on="item_id", how="left")
-        .withColumns(_zero("recent", "on_order", "overdue", "in_transfer", "reserved_for_builds", "waiting"))
+        .withColumns({c: F.coalesce(c, F.lit(0)) for c in ("recent", "reserved_for_builds", "waiting")})
+        .withColumns({c: F.when(F.col("windows") > 0, F.coalesce(c, F.lit(0))) for c in ("demand_p50", "demand_p90")})
         .withColumn("reserved", F.col("ordered") + F.col("reserved_for_builds"))
         .withColumn("available", F.col("free") - F.col("reserved_for_builds"))
     )
@@ -200,8 +201,7 @@ def stock_position(
             "demand_per_day",
             "lead_time_days",
             "protection_days",
-            "demand_p50",
-            "demand_p90",
+            *[F.col(c).cast(QUANTITY).alias(c) for c in ("demand_p50", "demand_p90")],
             F.col("order_up_to").cast(QUANTITY).alias("order_up_to"),
             F.try_divide("available", F.nullif("demand_per_day", F.lit(0)))
             .cast("decimal(18,1)")
@@ -246,8 +246,3 @@ def frozen(known: DataFrame, as_of: date) -> DataFrame:
             .otherwise("waiting"),
         )
     )
-
-
-def _zero(*names: str) -> dict[str, Expression]:
-    """Nothing, where there is nothing."""
-    return {name: F.coalesce(name, F.lit(0)) for name in names}

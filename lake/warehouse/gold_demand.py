@@ -101,7 +101,12 @@ def empty_days(stock_month: DataFrame, stock_change_day: DataFrame, ends: DataFr
         Column("month", DateType(), key=True, check="day(month) = 1", doc="its first day"),
         quantity("demand", doc="ordered by customers, or consumed, and not cancelled", check="demand >= 0"),
         quantity("returned", doc="taken back; not taken off the demand", check="returned >= 0"),
-        Column("lines", LongType(), null=False, doc="sales lines ordered or taken back", check="lines >= 0"),
+        Column(
+            "lines",
+            LongType(),
+            doc="sales lines ordered or taken back; null where only the month's sum is known",
+            check="lines >= 0",
+        ),
         Column(
             "days_out_of_stock",
             IntegerType(),

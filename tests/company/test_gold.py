@@ -306,7 +306,7 @@ def test_demand_known_by_the_month_counts_from_the_last_month_its_system_knows(p
         planned=[("M-1", "depot", 5)],
     )
     same(
-        made.where("site = 'depot'"),
+        made.where("site = '*'"),
         expected,
         "item_id last_demand_on demand_90_days frozen_class frozen_quantity",
         ("M-1", "2000-09-30", 0, "excess", 4),
