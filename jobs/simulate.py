@@ -32,6 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--days", type=int, help="days from the start (default: 60, or as many as --to needs)")
     options.add_argument("--robots", type=int, default=6)
     options.add_argument("--items", type=int, default=120)
+    options.add_argument("--suppliers", type=int, default=0, help="default: as many as the items need")
     options.add_argument(
         "--hz", type=float, default=0.001, help="telemetry samples per joint and second (default: 0.001)"
     )

@@ -5,6 +5,10 @@ from collections.abc import Sequence
 from types import ModuleType
 
 from lake.company import gold as company_gold
+from lake.company import gold_calendar as company_calendar
+from lake.company import gold_demand as company_demand
+from lake.company import gold_parts as company_gold_parts
+from lake.company import gold_variants as company_gold_variants
 from lake.company import reports as company_reports
 from lake.core.errors import LakeError
 from lake.core.graph import ordered
@@ -15,12 +19,16 @@ from lake.core.table import Table
 from lake.core.terms import NO_TERMS
 from lake.robot import bronze as robot_bronze
 from lake.robot import gold as robot_gold
+from lake.robot import gold_health as robot_gold_health
+from lake.robot import gold_work as robot_gold_work
 from lake.robot import laws as robot_laws
 from lake.robot import public as robot_public
 from lake.robot import reports as robot_reports
 from lake.robot import silver as robot_silver
+from lake.robot import silver_work as robot_silver_work
 from lake.supply import bronze as supply_bronze
 from lake.supply import gold as supply_gold
+from lake.supply import gold_dims as supply_dims
 from lake.supply import laws as supply_laws
 from lake.supply import models as supply_models
 from lake.supply import public as supply_public
@@ -28,26 +36,38 @@ from lake.supply import silver as supply_silver
 from lake.warehouse import bronze as warehouse_bronze
 from lake.warehouse import gold as warehouse_gold
 from lake.warehouse import gold_demand as warehouse_demand
+from lake.warehouse import gold_dims as warehouse_dims
 from lake.warehouse import laws as warehouse_laws
 from lake.warehouse import public as warehouse_public
 from lake.warehouse import silver as warehouse_silver
+from lake.warehouse import silver_builds as warehouse_silver_builds
 
 MODULES: list[ModuleType] = [
     supply_bronze,
     supply_silver,
+    supply_dims,
     supply_gold,
     supply_public,
     supply_models,
     warehouse_bronze,
     warehouse_silver,
+    warehouse_silver_builds,
+    warehouse_dims,
     warehouse_gold,
     warehouse_demand,
     warehouse_public,
     robot_bronze,
     robot_silver,
+    robot_silver_work,
     robot_gold,
+    robot_gold_health,
+    robot_gold_work,
     robot_public,
+    company_calendar,
+    company_demand,
     company_gold,
+    company_gold_parts,
+    company_gold_variants,
 ]
 LAWS: list[Law] = [
     value

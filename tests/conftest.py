@@ -92,6 +92,18 @@ def expected(spark: SparkSession) -> Frame:
     return frame
 
 
+@pytest.fixture
+def broken(given: Frame) -> Callable[..., list[list[str]]]:
+    """broken(table, "item_id quantity", ("P-1", -2)): per row, in their order, the columns whose rule it breaks."""
+
+    def columns(table: Table, names: str, *rows: Sequence[Any]) -> list[list[str]]:
+        rules = {c.name: f"NOT ({c.check})" for c in table.columns if c.check}
+        found = given(table, names, *rows).selectExpr(*[f"{rule} AS `{name}`" for name, rule in rules.items()])
+        return [[name for name in rules if row[name]] for row in found.collect()]
+
+    return columns
+
+
 def _row(row: Any) -> Sequence[Any]:
     return row if isinstance(row, tuple) else (row,)
 

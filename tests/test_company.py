@@ -21,7 +21,8 @@ from lake.catalog import LAWS, MODELS, TABLES
 from lake.engine import audit, night, store
 from lake.engine.conf import HOME
 from lake.engine.verify import Verifier
-from lake.simulate import simulate
+from lake.simulate import company as simulated
+from lake.simulate import planning, simulate
 from tests.tiny_company import CORRECTED, FIRST, LATE, TOUCHED, Company, built_at_once, conf_of
 
 pytestmark = pytest.mark.timeout(900)
@@ -125,6 +126,118 @@ def test_the_lead_times_are_the_true_ones(company: Company) -> None:
     known = truth["lead_time_days"].notna() & (truth["status"] != "cancelled")
     assert known.sum() > 100
     assert (said[known] == truth.loc[known, "lead_time_days"]).all()
+
+
+def test_the_lives_of_parts_are_the_true_ones(company: Company) -> None:
+    place = ["serial", "position", "part_id", "lot", "fitted_on"]
+    truth = pd.read_csv(company.truth / "part_lives.csv", dtype={"position": str})
+    lives = company.lake.pandas("company.gold.part_life")
+    for day in ("fitted_on", "removed_on", "ended_on"):
+        lives[day] = lives[day].map(str, na_action="ignore")
+    both = truth.merge(lives, on=place, suffixes=("_true", ""))
+    assert len(both) == len(truth) == len(lives) > 40
+    assert set(both["supplier_id_true"] + both["supplier_id"].map(lambda s: "" if s == "unknown" else s)) == {
+        s * 2 for s in set(both["supplier_id"]) - {"unknown"}
+    }
+    assert (both["failed"] == both["failed_true"]).all()
+    assert (both["removed_on"].fillna("") == both["removed_on_true"].fillna("")).all()
+    ended = both[both["removed_on"].notna()]
+    assert (ended["ended_on"] == ended["ended_on_true"]).all()
+    assert (both["cycles_at_risk"].astype(float) - both["cycles"]).abs().max() < 2 * 8000
+
+
+def test_the_bad_lot_is_the_one_that_fails_most_in_the_field(company: Company) -> None:
+    bad = json.loads((company.truth / "bad_lot.json").read_text())
+    lots = company.lake.pandas("company.gold.part_reliability")
+    worst = lots.sort_values("failures_per_million_low").iloc[-1]
+    assert (worst["part_id"], worst["lot"]) == (bad["part_id"], bad["lot"])
+    assert worst["failures"] == len(bad["failures"]) > 0
+    assert worst["robots"] == len(bad["serials"])
+
+
+def test_the_stops_of_work_cycles_are_those_of_the_fault_log(company: Company) -> None:
+    work = company.lake.pandas("robot.gold.work_day")
+    faults = company.lake.pandas("robot.silver.faults")
+    stops = faults[faults["code"] == "PROTECTIVE_STOP"]
+    assert work.groupby("serial")["protective_stops"].sum().sum() == len(stops)
+    card = company.lake.pandas("robot.gold.software_scorecard")
+    assert card["protective_stops"].sum() == len(stops)
+    assert card["cycles"].sum() == work["cycles"].sum() > 40_000
+
+
+def test_the_demand_of_every_month_and_for_every_part_is_the_true_one(company: Company) -> None:
+    truth = pd.read_csv(company.truth / "demand_month.csv").set_index(["item_id", "month"])
+    months = company.lake.pandas("warehouse.gold.demand_month")
+    months["month"] = months["month"].astype(str)
+    wanted = months[months["lines"] > 0].set_index(["item_id", "month"])["demand"].astype(int)
+    assert dict(wanted) == dict(truth.loc[truth["demand"] > 0, "demand"])
+    is_part = ~truth.index.get_level_values("item_id").str.match("ARM|HAND|KIT")
+    parts = company.lake.pandas("company.gold.part_demand")
+    parts["month"] = parts["month"].astype(str)
+    assert dict(parts.set_index(["part_id", "month"])["demand"].astype(int)) == dict(truth.loc[is_part, "needed"])
+    assert (parts["built_in"] > 0).sum() > 100 and (parts["ordered"] > 0).sum() > 20
+
+
+def test_a_launched_item_has_two_versions_and_every_part_and_customer_one(company: Company) -> None:
+    items = company.lake.pandas("warehouse.gold.dim_item").sort_values(["item_id", "valid_from"])
+    versions = items[["item_id", "lifecycle", "valid_from", "valid_to"]].astype(str)
+    launched = pd.read_csv(company.truth / "items.csv").query(
+        "launched_on > '2026-01-05' and launched_on < '2026-01-10'"
+    )
+    assert list(launched["item_id"]) == ["SP-0003"]
+    assert versions[versions["item_id"] == "SP-0003"].to_numpy().tolist() == [
+        ["SP-0003", "development", "2026-01-05", "2026-01-08"],
+        ["SP-0003", "active", "2026-01-08", "None"],
+    ]
+    parts, customers = (company.lake.pandas(t) for t in ("supply.gold.dim_part", "warehouse.gold.dim_customer"))
+    assert sorted(parts["part_id"]) == sorted(items["item_id"].unique())
+    assert len(customers) == 20 and customers["is_current"].all()
+    assert customers[["name", "email", "address"]].stack().str.fullmatch("[0-9a-f]{32}").all()
+
+
+def test_the_stock_position_is_the_true_one(company: Company) -> None:
+    place = ["item_id", "site"]
+    position = company.lake.pandas("company.gold.stock_position").set_index(place)
+    own = position[position.index.get_level_values("site") != "*"]
+    truth = pd.read_parquet(company.truth / "stock_day.parquet")
+    last = truth[truth["day"].astype(str) == "2026-01-09"].set_index(place)
+    for column, true in (("on_hand", "balance"), ("blocked", "blocked")):
+        assert dict(own[column].astype(int)) == dict(last[true])
+    sales = company.lake.pandas("warehouse.silver.sales_lines")
+    open_lines = sales[sales["shipped_at"].isna() & (sales["status"] != "cancelled")]
+    ordered = open_lines.groupby(["item_id", "ship_from_site"])["quantity"].sum().astype(int)
+    from_customers = (own["reserved"] - own["reserved_for_builds"]).astype(int)
+    assert dict(from_customers[from_customers > 0]) == {k: n for k, n in ordered.items() if k in from_customers.index}
+    moves = company.lake.pandas("warehouse.silver.movements")
+    sent = moves[moves["kind"] == "transfer_out"].groupby(place)["quantity"].sum().astype(int)
+    assert sent.sum() > 0 and dict(own.loc[own["in_transfer"] > 0, "in_transfer"].astype(int)) == dict(sent)
+    receipts, judged = (company.lake.pandas(f"supply.silver.{t}") for t in ("receipts", "inspections"))
+    young = receipts[receipts["received_at"].astype(str) >= "2026-01-07"]
+    lines = company.lake.pandas("supply.gold.fct_order_line").set_index(["order_id", "line"])["part_id"]
+    unjudged = young[~young["receipt_id"].isin(judged["receipt_id"])].join(lines, on=["order_id", "line"], how="inner")
+    held = unjudged.groupby(["part_id", "site"])["quantity"].sum().astype(int)
+    assert len(held) > 2 and dict(own.loc[own["in_inspection"] > 0, "in_inspection"].astype(int)) == dict(held)
+
+
+def test_frozen_money_is_what_was_overstocked_unused_or_dying_and_in_euro(company: Company) -> None:
+    position = company.lake.pandas("company.gold.stock_position").query("site == '*'").set_index("item_id")
+    stories = pd.read_csv(company.truth / "items.csv").set_index("item_id")["story"]
+    frozen = position["frozen_class"]
+    assert (frozen[stories[stories.isin(["unused"])].index] == "obsolete").all()
+    assert (frozen[stories[stories == "overstocked"].index] == "excess").all()
+    dollars = company.lake.pandas("warehouse.silver.items").query("currency == 'USD'").set_index("item_id")
+    rate = planning.rate(simulated.Company(7, FIRST, 20, 2, 0.0002), "USD", 4)
+    told = position.loc[dollars.index, "unit_cost"].astype(float)
+    assert len(told) == 1 and told.to_numpy() == pytest.approx(dollars["standard_cost"].astype(float) * rate, abs=6e-5)
+    assert set(position["currency"]) == {"EUR"}
+
+
+def test_what_planners_set_and_answered_has_arrived(company: Company) -> None:
+    last = planning.planning_extract(simulated.Company(7, FIRST, 20, 2, 0.0002), 4).set_index(["item_id", "site"])
+    plans = company.lake.pandas("warehouse.silver.planning_parameters").set_index(["item_id", "site"])
+    assert dict(plans["order_up_to"].astype(int)) == dict(last["order_up_to"])
+    calendar = company.lake.pandas("company.gold.dim_calendar").groupby("site")["is_working_day"].agg(["size", "sum"])
+    assert list(calendar.index) == ["austin", "leipzig", "osaka"] and (calendar["size"] == 3 * 365).all()
 
 
 def test_no_personal_value_leaves_the_restricted_zone(company: Company) -> None:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from lake.company.gold import COMPANY, stock_position
+from lake.company.gold import stock_position
+from lake.company.places import COMPANY
 from lake.core.report import COLOURS, Chart, Facts, Number, Page, Reject, Said, counted, plain, report
 from lake.supply import reports as supply_reports
 from lake.supply.gold import fct_order_line, supplier_month

@@ -52,3 +52,34 @@ accuracy_tests = source(
     expected_by="04:00",
     required=False,
 )
+work_cycles = source(
+    "work_cycles",
+    __name__,
+    "One line per logged pick or task of a robot.",
+    format="jsonl",
+    path="robot/work_cycles/dt=*/*",
+    marker="_done",
+    expected_by="03:00",
+    required=False,
+)
+service = source(
+    "service",
+    __name__,
+    "One line per revision of a work order's line.",
+    format="csv",
+    path="robot/service/dt=*/*",
+    marker="_done",
+    expected_by="04:00",
+    required=False,
+    personal=True,
+)
+experiments = source(
+    "experiments",
+    __name__,
+    "One line per revision of a test campaign in the lab.",
+    format="csv",
+    path="robot/experiments/dt=*/*",
+    marker="_done",
+    expected_by="04:00",
+    required=False,
+)

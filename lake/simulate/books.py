@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lake.simulate import robot, supply, telemetry, warehouse
+from lake.simulate import cycles, fitted, lab, planning, robot, supply, telemetry, warehouse
 from lake.simulate.company import SITES, Column, Company, Frame, person
 from lake.simulate.mishaps import lag
 from lake.simulate.stock import Stock, play
@@ -21,6 +21,7 @@ COLUMNS = {
     "supply.suppliers": (
         "supplier_id name country contact_name contact_email payment_terms_days currency status updated_at"
     ),
+    "supply.parts": "part_id description category unit make_or_buy status updated_at",
     "supply.supplier_parts": (
         "supplier_id part_id quoted_lead_time_days min_order_quantity order_multiple unit_price currency approved "
         "status updated_at"
@@ -34,19 +35,26 @@ COLUMNS = {
         "inspection_id receipt_id lot inspected_at sample_size quantity_accepted quantity_rejected disposition "
         "defects measurements"
     ),
+    "supply.bom": "product_id revision part_id quantity valid_from",
+    "supply.exchange_rates": "on currency rate_to_reporting",
     "warehouse.items": (
         "item_id kind description unit standard_cost list_price currency lifecycle successor_item_id criticality "
         "updated_at"
     ),
+    "warehouse.planning_parameters": ("item_id site reorder_point order_up_to review_days service_target updated_at"),
     "warehouse.movements": (
         "movement_id at site item_id lot serial kind quantity unit reference_type reference_id operator"
     ),
     "warehouse.counts": "count_id counted_at site item_id quantity",
+    "warehouse.build_records": (
+        "build_id seq serial product_id revision site position part_id lot supplier_id quantity built_at operator"
+    ),
     "warehouse.customers": "customer_id name email phone address city country segment status updated_at",
     "warehouse.sales_lines": (
         "order_id line revision customer_id item_id ship_from_site quantity unit_price currency ordered_at "
         "requested_on shipped_at status changed_at"
     ),
+    "warehouse.decisions": "recommendation_id run decided_at role action quantity reason_code note",
     "robot.robots": (
         "serial arm_variant hand_variant end_effector transmission customer_id site channel commissioned_on "
         "retired_on status updated_at"
@@ -55,6 +63,18 @@ COLUMNS = {
     "robot.telemetry": (
         "serial boot_id seq at received_at joint position_cmd_rad position_rad velocity_rad_s current_a torque_nm "
         "temperature_c cycle"
+    ),
+    "robot.work_cycles": (
+        "serial boot_id cycle started_at ended_at task object_class hand_orientation payload_kg peak_force_n "
+        "tool_current_a tactile result"
+    ),
+    "robot.service": (
+        "work_order_id line revision serial joint opened_at closed_at component action cause is_failure part_id "
+        "quantity lot_removed lot_installed labour_minutes downtime_minutes cost currency technician changed_at"
+    ),
+    "robot.experiments": (
+        "experiment_id revision serial question arm_variant hand_variant end_effector transmission firmware "
+        "started_at ended_at outcome changed_at"
     ),
     "robot.faults": "fault_id serial at code severity joint message cleared_at",
     "robot.accuracy_tests": (
@@ -70,9 +90,12 @@ JSON_LINES = {
     "supply.inspections",
     "warehouse.movements",
     "warehouse.counts",
+    "warehouse.decisions",
     "robot.boots",
     "robot.telemetry",
     "robot.faults",
+    "robot.work_cycles",
+    "warehouse.build_records",
 }
 
 LATE_FROM_HOUR = 13
@@ -159,6 +182,18 @@ class Books:
             }
         )
 
+    @cached_property
+    def parts(self) -> Frame:
+        return fitted.lives(self.company, self.receipts, self.last)
+
+    @cached_property
+    def service(self) -> Frame:
+        return fitted.service_revisions(self.company, self.parts)
+
+    @cached_property
+    def builds(self) -> Frame:
+        return fitted.build_records(self.company, self.parts)
+
     def day_of(self, frame: Frame, column: str, number: int) -> Frame:
         """The rows told on a day: those of the day; on the first day all of the history, too."""
         numbers = self._numbers(frame[column])
@@ -207,6 +242,21 @@ class Books:
             site=sites, item_id=self._item_ids(rows["item"].astype(int)), counted_at=iso(rows["counted_at"])
         )
 
+    def told_builds(self, number: int) -> Frame:
+        rows = self.day_of(self.builds, "built_at", number)
+        return rows.assign(built_at=iso(rows["built_at"]))
+
+    def told_service(self, number: int) -> Frame:
+        rows = self.day_of(self.service, "changed_at", number)
+        whole = {
+            c: rows[c].astype("Int64").astype(object).where(rows[c].notna(), None)
+            for c in ("quantity", "labour_minutes", "downtime_minutes")
+        }
+        cost = rows["cost"].map("{:.2f}".format).where(rows["cost"].notna(), None)
+        failed = rows["is_failure"].map({True: "true", False: "false"})
+        at = {c: iso(rows[c]) for c in ("opened_at", "closed_at", "changed_at")}
+        return rows.assign(**whole, **at, cost=cost, is_failure=failed)
+
     def told_sales(self, number: int) -> Frame:
         rows = self.day_of(self.stock.sales, "changed_at", number)
         return rows.assign(
@@ -224,11 +274,16 @@ class Books:
 
 _TELL: dict[str, Callable[[Books, int], Frame]] = {
     "supply.suppliers": lambda books, n: supply.supplier_extract(books.company, n),
+    "supply.parts": lambda books, n: planning.part_extract(books.company, n),
+    "supply.bom": lambda books, n: planning.bom_records(books.company, n),
+    "supply.exchange_rates": lambda books, n: planning.rate_records(books.company, n),
     "supply.supplier_parts": lambda books, n: supply.agreement_extract(books.company, n),
     "supply.order_lines": Books.told_revisions,
     "supply.receipts": Books.told_receipts,
     "supply.inspections": Books.told_inspections,
     "warehouse.items": lambda books, n: warehouse.item_extract(books.company, n),
+    "warehouse.planning_parameters": lambda books, n: planning.planning_extract(books.company, n),
+    "warehouse.decisions": lambda books, n: planning.decision_records(books.company, n),
     "warehouse.movements": lambda books, n: books.told_movements(
         books.movements[(books.movements["number"] == n) & (books.movements["told"] == n)]
     ),
@@ -238,7 +293,11 @@ _TELL: dict[str, Callable[[Books, int], Frame]] = {
     "robot.robots": lambda books, n: robot.robot_extract(books.company, n),
     "robot.boots": lambda books, n: robot.boot_records(books.company, n),
     "robot.faults": lambda books, n: robot.fault_records(books.company, n),
-    "robot.accuracy_tests": lambda books, n: robot.accuracy_records(books.company, n),
+    "robot.accuracy_tests": lambda books, n: lab.accuracy_records(books.company, n),
+    "robot.experiments": lambda books, n: lab.experiment_records(books.company, n),
+    "robot.work_cycles": lambda books, n: cycles.work_cycle_records(books.company, n),
+    "robot.service": Books.told_service,
+    "warehouse.build_records": Books.told_builds,
 }
 
 
@@ -273,9 +332,11 @@ def json_line(record: dict[Any, Any]) -> bytes:
 
 def csv_line(values: Any) -> bytes:
     """One line as RFC 4180 wants it, ended by a newline."""
-    return (
-        ",".join(_quoted("" if v is None else v.isoformat() if isinstance(v, date) else str(v)) for v in values) + "\n"
-    ).encode()
+    texts = ["" if v is None else v.isoformat() if isinstance(v, date) else str(v) for v in values]
+    line = ",".join(texts)
+    if line.count(",") >= len(texts) or '"' in line or "\n" in line or "\r" in line:
+        line = ",".join(map(_quoted, texts))
+    return f"{line}\n".encode()
 
 
 def _quoted(text: str) -> str:

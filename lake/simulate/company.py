@@ -30,6 +30,11 @@ SALES_HISTORY_DAYS = 365
 SITES = ("leipzig", "austin", "osaka")
 MAIN = 0
 MISCOUNTING_SITE = 2
+DEVELOPED_DAYS = 60
+"""A new item is listed, and bought, for so many days before it is sold or built."""
+BOM_CHANGE_DAY = 3
+BOM_TOLD_DAYS = 1
+"""So many days before it holds, a new revision of a bill of materials is delivered."""
 
 _COUNTRIES = (  # country, currency, transport mode, median lead time in days, spread
     ("DE", "EUR", "road", 6.0, 0.20),
@@ -46,7 +51,8 @@ _COUNTRIES = (  # country, currency, transport mode, median lead time in days, s
     ("CN", "USD", "air", 14.0, 0.50),
 )
 _INCOTERMS = {"road": "DAP", "air": "FCA", "ocean": "FOB"}
-_TO_EUR = {"EUR": 1.0, "USD": 0.92, "JPY": 0.0062}
+TO_EUR = {"EUR": 1.0, "USD": 0.92, "JPY": 0.0062}
+"""What a unit of each currency is worth, about."""
 _SUPPLIER_NAMES = (
     "Müller, Präzision GmbH",
     "Vltava Gears",
@@ -96,10 +102,14 @@ class Company:
     item_count: int
     robot_count: int
     hz: float
+    supplier_count: int = 0
+    """0: as many as the items need."""
 
     def __post_init__(self) -> None:
         if self.item_count < 20:
             raise WrongUse(f"--items is {self.item_count}; a company needs at least 20.")
+        if self.supplier_count and self.supplier_count < 6:
+            raise WrongUse(f"--suppliers is {self.supplier_count}; a company needs at least 6.")
         if self.robot_count < 1:
             raise WrongUse(f"--robots is {self.robot_count}; a company needs at least 1.")
         if not 0 < self.hz <= 1000:
@@ -120,7 +130,7 @@ class Company:
     @cached_property
     def suppliers(self) -> Frame:
         """One row per supplier, with its lead-time distribution before any change of regime."""
-        count = min(60, max(6, self.item_count // 10))
+        count = self.supplier_count or min(60, max(6, self.item_count // 10))
         draw = self.rng("suppliers")
         kinds = [_COUNTRIES[i % 12] for i in range(count)]
         names = [_SUPPLIER_NAMES[i] if i < 5 else f"Supplier {i + 1:02d} {kinds[i][0]}" for i in range(count)]
@@ -180,6 +190,8 @@ class Company:
                 "season": np.where(np.isin(kind, ["arm", "hand"]), draw.uniform(0.3, 0.7, n), 0.0).round(2),
                 "criticality": draw.choice(["H", "M", "L"], n, p=[0.2, 0.5, 0.3]),
                 "dies_on_day": np.nan,
+                "launched_on_day": np.nan,
+                "currency": np.where((kind == "part") & (rank % 10 == 5), "USD", "EUR"),
                 "opening_days": draw.uniform(60, 140, n),
                 "story": "steady",
             }
@@ -187,16 +199,20 @@ class Company:
         spare, part = frame["kind"] == "spare", frame["kind"] == "part"
         dying = (spare & (rank % 8 == 3)) | ((frame["kind"] == "hand") & (rank == arms - 1) & (arms > 1))
         unused = part & (rank % 14 == 6)
-        overstocked = (part | spare) & (rank % 11 == 4) & ~dying & ~unused
+        new = (spare & (rank % 8 == 2)) | ((frame["kind"] == "hand") & (rank == 0) & (arms > 2))
+        overstocked = (part | spare) & (rank % 11 == 4) & ~dying & ~unused & ~new
         for story, has_it, opening in (
             ("dying", dying, 700.0),
             ("unused", unused, 300.0),
             ("overstocked", overstocked, 1500.0),
+            ("new", new, 20.0),
         ):
             frame.loc[has_it, "story"] = story
             frame.loc[has_it, "opening_days"] = opening
         frame.loc[dying, "dies_on_day"] = np.where(spare[dying], -draw.integers(-5, 200, int(dying.sum())), 20)
         frame.loc[unused, "dies_on_day"] = -HISTORY_DAYS
+        later = self.rng("launches").integers(-120, 240, int(new.sum()))
+        frame.loc[new, "launched_on_day"] = np.where(rank[new] == 2, 3, later)
         frame.loc[spare & (frame["story"] == "steady"), "story"] = "intermittent"
         frame.loc[np.isin(kind, ["arm", "hand"]) & (frame["story"] == "steady"), "story"] = "seasonal"
         bom = _bom(frame, self.rng("bom"))
@@ -205,10 +221,32 @@ class Company:
         frame.loc[frame["story"] == "unused", "rate"] = 0.2
         return frame
 
+    def is_listed(self, number: int) -> Array:
+        """Which items the master data knows on a day."""
+        return np.asarray(~(number < self.items["launched_on_day"].to_numpy() - DEVELOPED_DAYS))
+
+    def is_alive(self, number: int) -> Array:
+        """Which items are launched, and not yet dead, on a day."""
+        launched, dies = (self.items[c].to_numpy() for c in ("launched_on_day", "dies_on_day"))
+        return np.asarray(~(number < launched) & ~(number >= dies))
+
     @cached_property
     def bom(self) -> Frame:
-        """One row per product and part in it; `product` and `item` are positions in `items`."""
-        return _bom(self.items, self.rng("bom"))
+        """One row per product and part in it; `product` and `item` are positions in `items`.
+
+        Every fifth product takes one more of its first part from day `changes_on` (else nan): `quantity_later`.
+        """
+        bom = _bom(self.items, self.rng("bom"))
+        place = bom["product"].rank(method="dense").astype(int) - 1
+        bom["changes_on"] = (BOM_CHANGE_DAY + 8 * place).where(place % 5 == 0)
+        changes = bom["changes_on"].notna() & ~bom["product"].duplicated()
+        bom["quantity_later"] = bom["quantity"] + changes.astype(int)
+        return bom
+
+    def bom_on(self, number: int) -> Frame:
+        """The bill of materials that holds on a day."""
+        bom = self.bom
+        return bom.assign(quantity=np.where(number >= bom["changes_on"], bom["quantity_later"], bom["quantity"]))
 
     @cached_property
     def agreements(self) -> Frame:
@@ -231,7 +269,7 @@ class Company:
         typical = frame["quantity"]
         frame["order_multiple"] = np.select([typical < 10, typical < 50, typical < 200], [1, 2, 10], 50)
         currency = self.suppliers["currency"].to_numpy()[frame["supplier"]]
-        rate = np.array([_TO_EUR[c] for c in currency])
+        rate = np.array([TO_EUR[c] for c in currency])
         frame["unit_price"] = (items["standard_cost"].to_numpy() * draw.uniform(0.8, 1.05, len(frame)) / rate).round(2)
         quoted = self.suppliers["median_days"].to_numpy()[frame["supplier"]]
         frame["quoted_lead_time_days"] = np.ceil(quoted * 1.1).astype(int)

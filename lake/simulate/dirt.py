@@ -16,14 +16,19 @@ from lake.simulate.books import COLUMNS, JSON_LINES, LATE_FROM_HOUR, Books, File
 from lake.simulate.mishaps import CALENDAR, Mishap, held_back_until
 
 KEYS = {
+    "supply.parts": ("part_id",),
+    "supply.exchange_rates": ("on", "currency"),
     "supply.order_lines": ("order_id", "line", "revision"),
     "supply.receipts": ("receipt_id",),
     "supply.inspections": ("inspection_id",),
+    "warehouse.planning_parameters": ("item_id", "site"),
     "warehouse.movements": ("movement_id",),
+    "warehouse.decisions": ("recommendation_id", "decided_at"),
     "warehouse.sales_lines": ("order_id", "line", "revision"),
     "warehouse.customers": ("customer_id",),
     "robot.telemetry": ("serial", "boot_id", "seq"),
     "robot.faults": ("fault_id",),
+    "robot.work_cycles": ("serial", "boot_id", "cycle"),
     "robot.accuracy_tests": ("test_id",),
 }
 
@@ -240,7 +245,9 @@ def _reordered_header(day: Day, mishap: Mishap) -> None:
 
 def _cut_extract(day: Day, mishap: Mishap) -> None:
     kept = len(day.main.parts) - round(0.3 * len(day.main.parts))
-    day.note(mishap, len(day.main.parts) - kept, note="the last 30 % of the keys are missing")
+    gone = [key_of(day.source, parse(day.source, line)) for line in day.main.parts[kept:]]
+    keys = {column: [key[column] for key in gone] for column in KEYS[day.source]}
+    day.note(mishap, len(gone), key=keys, note="the last 30 % of the keys are missing")
     day.main.parts = day.main.parts[:kept]
 
 
@@ -273,8 +280,11 @@ _ADDS: dict[str, Callable[[Day, Mishap], None]] = {
     "conflict": _conflict,
     "redelivered_file": _redelivered_file,
     "broken_json": _spoil(_cut, "the line breaks off"),
-    "not_a_number": _spoil(_with(quantity="12O"), "quantity is not a number"),
-    "not_a_date": _spoil(_with(received_at="2026-02-30T10:00:00Z", at="2026-02-30T10:00:00Z"), "30 February"),
+    "not_a_number": _spoil(_with(quantity="12O", order_up_to="12O"), "a quantity is not a number"),
+    "not_a_date": _spoil(
+        _with(received_at="2026-02-30T10:00:00Z", at="2026-02-30T10:00:00Z", started_at="2026-02-30T10:00:00Z"),
+        "30 February",
+    ),
     "too_few_fields": _spoil(_few_fields, "fields are missing at the end of the line"),
     "missing_key": _spoil(_without_key, "item_id (movements) or serial (telemetry) is missing"),
     "nan": _spoil(_with(temperature_c=float("nan")), "temperature_c is NaN"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from functools import lru_cache
 
 import numpy as np
@@ -18,37 +17,68 @@ JOINTS = 6
 DRIFT_MM_PER_MILLION_CYCLES = {"H3": 0.01, "H4": 0.02, "H5T": 0.9}
 BASE_ERROR_MM = {"H3": 0.06, "H4": 0.08, "H5T": 0.07}
 HURTFUL_FIRMWARE, HURT_ARM = "4.2.0", "A7L"
+STOP = "PROTECTIVE_STOP"
 STOPS_A_DAY, STOPS_A_DAY_HURT = 0.15, 1.6
 WRONG_CLOCK_MS = -2_700_000
 
 
+JOINT_PARTS = ("servo", "harmonic_drive", "encoder")
+BUILT_DAYS_BEFORE = 7
+"""A robot is built so long before it starts to work."""
+
+
 @dataclass(frozen=True)
 class Wear:
-    """One joint wearing out: its signs grow from `begins` to `fails` (day numbers), then it is replaced."""
+    """A part of a joint wearing out: its signs grow from `begins` to `fails` (day numbers), then it is replaced."""
 
     robot: int
     joint: int
     begins: float
     fails: float
+    part: str = "servo"
+    bad_lot: bool = False
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault of a robot, in seconds of the day."""
+
+    at: int
+    code: str
+    severity: str
+    joint: int | None
+    cleared_after: int
+
+
+def serial_of(robot: int) -> str:
+    return f"RB-{robot + 1:04d}"
 
 
 @lru_cache(maxsize=8)
 def fleet(company: Company) -> Frame:
-    """One row per robot as built, with its true cycles a day. Shared: copy it before changing it."""
+    """One row per robot as built, with its true cycles a day. Shared: copy it before changing it.
+
+    Some were built from the bad lot of drives a few weeks ago; of larger fleets a quarter comes within the first year.
+    """
     i = np.arange(company.robot_count)
     draw = company.rng("fleet")
     gripper = i % 7 == 6
     age = draw.integers(60, 320, len(i))
+    recent, later = draw.integers(5, 31, len(i)), 5 + i // 4 * 61 % 295
+    is_later = (i >= 6) & (i % 4 == 3)
+    carries = ((i % 5 == 1) | (i == 4)) & ~is_later
+    commissioned = np.select([(i == 3) & (len(i) > 3), is_later, carries], [4, later, -recent], -age)
     return pd.DataFrame(
         {
-            "serial": [f"RB-{k + 1:04d}" for k in i],
+            "serial": [serial_of(int(k)) for k in i],
             "arm_variant": np.array(ARMS)[i % 3],
             "hand_variant": np.where(gripper, None, np.array(HANDS)[(i + i // 3) % 3]),
             "end_effector": np.where(gripper, "gripper", "hand"),
             "transmission": np.array(TRANSMISSIONS)[(i // 2) % 3],
             "customer": draw.integers(0, len(company.customers), len(i)),
-            "channel": np.where(i == 0, "lab", np.where(i % 6 == 2, "pilot", "field")),
-            "commissioned": np.where((i == 3) & (len(i) > 3), 4, -age),
+            "channel": np.where(i % 25 == 0, "lab", np.where(i % 6 == 2, "pilot", "field")),
+            "commissioned": commissioned,
+            "bad_lot": carries,
             "retired": np.where((i == 5), 45, 10**6),
             "cycles_a_day": draw.integers(5000, 8001, len(i)),
         }
@@ -57,15 +87,29 @@ def fleet(company: Company) -> Frame:
 
 @lru_cache(maxsize=100_000)
 def wears(company: Company, robot: int) -> list[Wear]:
-    """The joints of one robot that wear out, ten years ahead."""
+    """The joints of one robot that wear out, ten years ahead; of drives from the bad lot, most do so within weeks."""
     draw = company.rng("wear", robot)
-    early = {1: (3.0, 31.0), 4: (24.0, 54.0)}.get(robot % 5)
-    found = [Wear(robot, int(draw.integers(0, JOINTS)), *early)] if early else []
-    at = 60.0
+    commissioned = int(fleet(company)["commissioned"].iat[robot])
+    at = float(max(commissioned, 0))
+    early = {1: (at + 3.0, at + 31.0), 4: (at + 24.0, at + 54.0)}.get(robot % 5)
+    found = [Wear(robot, int(draw.integers(0, JOINTS)), *early, _part(draw))] if early else []
+    at += 60.0
     for _ in range(24):
         at += draw.uniform(60, 260)
-        found.append(Wear(robot, int(draw.integers(0, JOINTS)), at, at + draw.uniform(20, 45)))
+        found.append(Wear(robot, int(draw.integers(0, JOINTS)), at, at + draw.uniform(20, 45), _part(draw)))
+    if fleet(company)["bad_lot"].iat[robot]:
+        soon, first = company.rng("bad lot", robot), robot % JOINTS
+        for joint in range(JOINTS):
+            lasts = soon.uniform(3.5, 5.0) if joint == first else soon.uniform(8, 80)
+            fails, holds = commissioned + lasts, soon.random() < 0.25
+            if joint == first or not holds:
+                begins = max(commissioned + 0.5, fails - soon.uniform(6, 20))
+                found.append(Wear(robot, joint, begins, fails, "servo", bad_lot=True))
     return found
+
+
+def _part(draw: np.random.Generator) -> str:
+    return JOINT_PARTS[int(draw.integers(0, len(JOINT_PARTS)))]
 
 
 def worn(company: Company, robot: int, at: Array) -> Array:
@@ -129,7 +173,7 @@ class Boot:
 def boots(company: Company, robot: int, number: int) -> list[Boot]:
     """A robot starts at midnight; on some days it stops and starts again later, so there is a gap."""
     draw = company.rng("boots", number, robot)
-    serial, day = f"RB-{robot + 1:04d}", company.day(number)
+    serial, day = serial_of(robot), company.day(number)
     offset = int(draw.integers(-200, 201))
     if happens("clock_off", "robot.boots", number) and robot == clock_off_robot(company, number):
         offset = WRONG_CLOCK_MS
@@ -154,7 +198,7 @@ def boot_records(company: Company, number: int) -> Frame:
             at = np.datetime64(company.day(number), "ms") + np.timedelta64(boot.begins + boot.clock_offset_ms, "ms")
             rows.append(
                 {
-                    "serial": f"RB-{robot + 1:04d}",
+                    "serial": serial_of(robot),
                     "boot_id": boot.boot_id,
                     "at": f"{at}Z",
                     "firmware": firmware(robot, number),
@@ -168,90 +212,49 @@ def boot_records(company: Company, number: int) -> Frame:
     return pd.DataFrame(rows)
 
 
-def fault_records(company: Company, number: int) -> Frame:
+def is_hurt(company: Company, robot: int, number: int) -> bool:
+    """Whether a robot runs the hurtful firmware on the arm that it hurts."""
+    arm = fleet(company)["arm_variant"].iat[robot]
+    return firmware(robot, number) == HURTFUL_FIRMWARE and bool(arm == HURT_ARM)
+
+
+@lru_cache(maxsize=5_000)
+def faults(company: Company, robot: int, number: int) -> list[Fault]:
     """Protective stops (more with the hurtful firmware), warnings of worn joints, and their failures."""
+    draw = company.rng("faults", number, robot)
+    events: list[tuple[float, str, str, int | None]] = []
+    for _ in range(draw.poisson(STOPS_A_DAY_HURT if is_hurt(company, robot, number) else STOPS_A_DAY)):
+        events.append((draw.random(), STOP, "stop", None))
+    for _ in range(draw.poisson(0.05)):
+        events.append((draw.random(), "COMM_TIMEOUT", "warning", None))
+    for wear in wears(company, robot):
+        level = (number + 0.5 - wear.begins) / (wear.fails - wear.begins)
+        if 0 < level < 1 and draw.random() < 0.8 * level**2:
+            events.append((draw.random(), "TRACKING_ERROR", "warning", wear.joint))
+        if int(np.floor(wear.fails)) == number:
+            events.append((wear.fails - number, "JOINT_FAILURE", "failure", wear.joint))
+    events.sort(key=lambda e: (e[0], e[1]))
+    return [Fault(int(e[0] * 80000), *e[1:], int(draw.integers(60, 5000))) for e in events]
+
+
+def fault_records(company: Company, number: int) -> Frame:
+    """One row per fault of a day."""
     rows = []
-    robots = fleet(company)
     for robot in running(company, number):
-        draw = company.rng("faults", number, robot)
-        hurt = firmware(robot, number) == HURTFUL_FIRMWARE and robots["arm_variant"].iat[robot] == HURT_ARM
-        events: list[tuple[float, str, str, int | None]] = []
-        for _ in range(draw.poisson(STOPS_A_DAY_HURT if hurt else STOPS_A_DAY)):
-            events.append((draw.random(), "PROTECTIVE_STOP", "stop", None))
-        for _ in range(draw.poisson(0.05)):
-            events.append((draw.random(), "COMM_TIMEOUT", "warning", None))
-        for wear in wears(company, robot):
-            level = (number + 0.5 - wear.begins) / (wear.fails - wear.begins)
-            if 0 < level < 1 and draw.random() < 0.8 * level**2:
-                events.append((draw.random(), "TRACKING_ERROR", "warning", wear.joint))
-            if int(wear.fails) == number:
-                events.append((wear.fails - number, "JOINT_FAILURE", "failure", wear.joint))
-        for k, (part, code, severity, joint) in enumerate(sorted(events)):
-            at = np.datetime64(company.day(number), "s") + np.timedelta64(int(part * 80000), "s")
-            fault = f"F-{company.day(number):%Y%m%d}-{robot + 1:04d}-{k + 1}"
+        for k, fault in enumerate(faults(company, robot, number)):
+            at = np.datetime64(company.day(number), "s") + np.timedelta64(fault.at, "s")
+            fault_id = f"F-{company.day(number):%Y%m%d}-{robot + 1:04d}-{k + 1}"
+            seen = f"{fault.code.lower().replace('_', ' ')}, seen by {canary(company.seed, 'fault', fault_id)}"
             rows.append(
                 {
-                    "fault_id": fault,
-                    "serial": robots["serial"].iat[robot],
+                    "fault_id": fault_id,
+                    "serial": serial_of(robot),
                     "at": f"{at}Z",
-                    "code": code,
-                    "severity": severity,
-                    "joint": joint,
-                    "message": f"{code.lower().replace('_', ' ')}, seen by {canary(company.seed, 'fault', fault)}",
-                    "cleared_at": f"{at + np.timedelta64(int(draw.integers(60, 5000)), 's')}Z",
+                    "code": fault.code,
+                    "severity": fault.severity,
+                    "joint": fault.joint,
+                    "message": seen,
+                    "cleared_at": f"{at + np.timedelta64(fault.cleared_after, 's')}Z",
                 }
             )
     return pd.DataFrame(rows)
-
-
-_POSE = [f"joint_{j}_rad" for j in range(JOINTS)]
-_AXES = ["x_mm", "y_mm", "z_mm", "rx_rad", "ry_rad", "rz_rad"]
-
-
-def accuracy_records(company: Company, number: int) -> Frame:
-    """Eight poses a robot, once a week; the first delivery brings the tests from when each robot was commissioned."""
-    robots, parts = fleet(company), []
-    if number == 0:
-        parts += [
-            _tested(company, robots, int(i), int(robots["commissioned"].iat[i]))
-            for i in np.flatnonzero(robots["commissioned"] < 0)
-        ]
-    for robot in running(company, number):
-        if (number + robot) % 7 == 0 or number == robots["commissioned"].iat[robot]:
-            parts.append(_tested(company, robots, robot, number))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _tested(company: Company, robots: Frame, robot: int, number: int) -> Frame:
-    day: date = company.day(number)
-    draw = company.rng("accuracy", robot, number + 1000)
-    hand = robots["hand_variant"].iat[robot] or "H3"
-    cycles = (number - robots["commissioned"].iat[robot]) * robots["cycles_a_day"].iat[robot]
-    n = 8
-    error = BASE_ERROR_MM[hand] + DRIFT_MM_PER_MILLION_CYCLES[hand] * cycles / 1e6
-    way = draw.standard_normal((n, 3))
-    off = way / np.linalg.norm(way, axis=1, keepdims=True) * (error * draw.lognormal(0, 0.2, n))[:, None]
-    target = np.hstack(
-        [draw.uniform(-600, 600, (n, 2)), draw.uniform(100, 900, (n, 1)), draw.uniform(-3.1, 3.1, (n, 3))]
-    )
-    measured = target + np.hstack([off, draw.normal(0, 0.0004, (n, 3))])
-    at = np.datetime64(day, "s") + np.timedelta64(9, "h") + (60 * np.arange(n)).astype("timedelta64[s]")
-    frame = pd.DataFrame(
-        {
-            "test_id": [f"AT-{day:%Y%m%d}-{robot + 1:04d}-{k + 1}" for k in range(n)],
-            "serial": robots["serial"].iat[robot],
-            "experiment_id": None,
-            "at": [f"{t}Z" for t in at],
-            "pose_id": [f"P{k + 1:02d}" for k in range(n)],
-            "frame": "base",
-        }
-    )
-    for names, values in ((_POSE, draw.uniform(-3, 3, (n, JOINTS))), ([f"target_{a}" for a in _AXES], target),
-                          ([f"measured_{a}" for a in _AXES], measured)):  # fmt: skip
-        frame[names] = np.round(values, 5)
-    return frame.assign(
-        payload_kg=np.round(draw.uniform(0, 5, n), 2),
-        temperature_c=np.round(draw.normal(22, 0.5, n), 2),
-        instrument="LT-960",
-        calibration_id=f"CAL-{robot + 1:04d}-01",
-    )

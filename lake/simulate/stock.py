@@ -62,6 +62,7 @@ def _open(shelves: Shelves) -> None:
     finished = items["kind"].isin(["arm", "hand"]).to_numpy()
     size = np.where(finished & (items["story"] != "dying").to_numpy(), np.round(items["rate"] * 15), size)
     size = np.maximum(size, np.where(finished, 2, 3)).astype(int)
+    size[(items["launched_on_day"] > 0).to_numpy()] = 0
     share = np.where((items["kind"] == "part").to_numpy()[:, None], [1.0, 0, 0], [0.6, 0.2, 0.2])
     units = np.round(size[:, None] * share * draw.uniform(0.8, 1.2, share.shape)).astype(int)
     item, site = np.nonzero(units)
@@ -104,9 +105,9 @@ def _judge(shelves: Shelves, rows: Frame | None) -> None:
 def _build(shelves: Shelves, number: int, today: np.datetime64, draw: np.random.Generator) -> None:
     """Finished goods and kits are built at the main site, as many as parts allow."""
     company, items = shelves.company, shelves.company.items
-    pace = items["rate"].to_numpy() * season(company, number) * ~(number >= items["dies_on_day"].to_numpy())
+    pace = items["rate"].to_numpy() * season(company, number) * company.is_alive(number)
     wanted = draw.poisson(pace * (0.0 if company.day(number).weekday() >= 5 else 1.4))
-    bom = company.bom
+    bom = company.bom_on(number)
     ends = np.flatnonzero(np.diff(bom["product"], append=-1)) + 1
     for begin, end in zip([0, *ends[:-1]], ends, strict=True):
         need, use, item = (bom[c].to_numpy()[begin:end] for c in ("quantity", "item", "product"))
@@ -215,7 +216,7 @@ def _tell(shelves: Shelves, line: dict[str, Any], status: str, at: pd.Timestamp,
 
 def _return(shelves: Shelves, number: int, today: np.datetime64, draw: np.random.Generator) -> None:
     """Now and then a customer sends a spare back."""
-    spares = np.flatnonzero(shelves.company.items["kind"] == "spare")
+    spares = np.flatnonzero((shelves.company.items["kind"] == "spare") & shelves.company.is_listed(number))
     n = draw.poisson(0.3)
     item, site = draw.choice(spares, n), draw.choice(len(SITES), n)
     ids = [f"RMA-{number}-{k}" for k in range(n)]
@@ -226,7 +227,7 @@ def _return(shelves: Shelves, number: int, today: np.datetime64, draw: np.random
 
 def _overdraw(shelves: Shelves, number: int, today: np.datetime64) -> None:
     """Somebody books out more spares than the books say are there."""
-    spares = np.flatnonzero(shelves.company.items["kind"] == "spare")
+    spares = np.flatnonzero((shelves.company.items["kind"] == "spare") & shelves.company.is_listed(number))
     item = int(spares[number % len(spares)])
     quantity = np.array([max(0, shelves.booked[item, 1]) + 5])
     at = np.array([today + np.timedelta64(12, "h")])

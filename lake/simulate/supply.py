@@ -7,11 +7,11 @@ from datetime import timedelta
 import numpy as np
 import pandas as pd
 
-from lake.simulate.company import HISTORY_DAYS, SITES, Array, Company, Frame, canary, person
+from lake.simulate.company import DEVELOPED_DAYS, HISTORY_DAYS, SITES, Array, Company, Frame, canary, person
 
 _SITE_SHARE = (0.7, 0.15, 0.15)
-BAD_LOT_SUPPLIER = 1
-BAD_LOT_FROM_DAY = 5
+BAD_LOT_BEFORE_DAY = -40
+"""The bad lot came before this day, so that robots built from it are in the field when the logs begin."""
 _DEFECTS = ("dimension", "surface", "electrical", "noise", "marking")
 
 
@@ -38,6 +38,9 @@ def order_book(company: Company, last: int) -> Frame:
 
     share = agreements["orders_a_day"].to_numpy().cumsum() / pace
     picked = np.minimum(np.searchsorted(share, u[:, 0], side="right"), len(share) - 1)
+    launched = company.items["launched_on_day"].to_numpy()[agreements["item"].to_numpy()[picked]]
+    known = ~(number < launched - DEVELOPED_DAYS)
+    number, u, z, picked = number[known], u[known], z[known], picked[known]
     by_day = np.lexsort((picked, agreements["supplier"].to_numpy()[picked], number))
     number, u, z, picked = number[by_day], u[by_day], z[by_day], picked[by_day]
     agreed = {c: agreements[c].to_numpy()[picked] for c in agreements}
@@ -128,11 +131,17 @@ def receipts(company: Company, book: Frame) -> Frame:
     return frame[columns].sort_values(["received_at", "receipt_id"], ignore_index=True)
 
 
-def bad_lot(company: Company, received: Frame) -> tuple[int, int, str] | None:
-    """(supplier, item, lot) of the lot that is far worse than its neighbours, once it has come."""
-    since = np.datetime64(company.day(BAD_LOT_FROM_DAY), "s")
-    rows = received[(received["supplier"] == BAD_LOT_SUPPLIER) & (received["received_at"] >= since)]
-    return None if rows.empty else (BAD_LOT_SUPPLIER, int(rows["item"].iloc[0]), str(rows["lot"].iloc[0]))
+def part_of(company: Company, category: str) -> int:
+    """The first part of a category: robots are built from these."""
+    items = company.items
+    return int(np.flatnonzero((items["kind"] == "part") & (items["category"] == category))[0])
+
+
+def bad_lot(company: Company, received: Frame) -> tuple[int, int, str]:
+    """(supplier, item, lot) of the drives that are far worse than their neighbours: some were rejected, some got in."""
+    item, before = part_of(company, "servo"), np.datetime64(company.day(BAD_LOT_BEFORE_DAY), "s")
+    came = received[(received["item"] == item) & (received["received_at"] < before)].iloc[-1]
+    return int(came["supplier"]), item, str(came["lot"])
 
 
 def inspections(company: Company, received: Frame) -> Frame:
@@ -142,10 +151,9 @@ def inspections(company: Company, received: Frame) -> Frame:
     u = np.concatenate(
         [company.rng("inspections", d + HISTORY_DAYS).random((n, 8)) for d, n in zip(days, sizes, strict=True)]
     )
-    is_bad = np.zeros(len(received), dtype=bool)
-    if (bad := bad_lot(company, received)) is not None:
-        is_bad = (received["supplier"] == bad[0]) & (received["item"] == bad[1]) & (received["lot"] == bad[2])
-        is_bad = is_bad.to_numpy() & (number >= BAD_LOT_FROM_DAY)
+    bad = bad_lot(company, received)
+    is_bad = (received["supplier"] == bad[0]) & (received["item"] == bad[1]) & (received["lot"] == bad[2])
+    is_bad = is_bad.to_numpy()
     quantity = received["received"].to_numpy()
     usual = -np.log1p(-u[:, 0]) * (0.002 + 0.004 * (received["supplier"].to_numpy() % 4))
     rejected = np.floor(quantity * np.where(is_bad, 0.35, np.minimum(usual, 0.2)) + u[:, 1]).astype(int)
@@ -238,7 +246,7 @@ def agreement_extract(company: Company, number: int) -> Frame:
             "status": "active",
             "updated_at": updated(company, np.where(dearer, 9, 0)),
         }
-    )
+    )[company.is_listed(number)[base["item"]]]
 
 
 def updated(company: Company, changed: Array) -> list[str]:

@@ -12,14 +12,21 @@ lead_time_regimes.csv  supplier_id, from_day (of ordered_on), median_days, sigma
                        down to days; two suppliers change
 stock_day.parquet      item_id, site, day, balance, blocked: at the end of the day, from the first movement of an
                        item × site on; balance is the sum of all true movements delivered so far, each once, by SIGN
+demand_month.csv       item_id, month, demand (ordered by customers that month and not cancelled), needed (that, and
+                       what is built into what was ordered, by the bill of materials of the day of the order)
 counts.csv             count_id, counted_at, site, item_id, booked (before it), real, counted, miscounted
-items.csv              item_id, kind, story (steady, seasonal, intermittent, dying, unused, overstocked), daily_rate,
-                       line_size, season, dies_on
+items.csv              item_id, kind, story (steady, seasonal, intermittent, dying, new, unused, overstocked),
+                       daily_rate, line_size, season, launched_on, dies_on
 robots.csv             serial, arm_variant, hand_variant, cycles_a_day, commissioned_on, drift_mm_per_million_cycles,
                        base_error_mm
-wear.csv               serial, joint, begins, fails: days with fraction, counted from the start
+wear.csv               serial, joint, begins, fails (days with fraction, counted from the start), part, bad_lot
+part_lives.csv         a row per part fitted so far: serial, position, part_id, supplier_id, lot, fitted_on, fitted_by
+                       (build, service), removed_on and failed (of work orders closed so far), ended_on (day of the
+                       failure, else of the removal), cycles (it took part in)
+work_cycles.csv        hand_variant, slips_per_1000, grip_losses_per_1000 of all cycles; robot.work_cycles holds every
+                       cycle that did not end well, and of the others those whose number ONE_IN (200) divides
 firmware.csv           firmware, arm_variant, protective_stops_a_day
-bad_lot.json           supplier_id, part_id, lot, once it has come
+bad_lot.json           supplier_id, part_id, lot; robots built with it, and its failures so far (serial, position, on)
 planted.jsonl          kind, source, expect, file, key, records, days, note: every piece of planted dirt
 
 `expect` says what must become of that many `records`: rejected (refused), duplicate (they lose against the same
@@ -37,7 +44,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lake.simulate import robot, supply
+from lake.simulate import cycles, robot, supply
 from lake.simulate.books import Books
 from lake.simulate.company import SITES, Column, Company, Frame
 from lake.simulate.dirt import Plant
@@ -52,19 +59,18 @@ def write_truth(books: Books, through: int, folder: Path) -> None:
     regimes = company.regimes.assign(from_day=[company.day(int(n)) for n in company.regimes["from_day"]])
     _csv(folder / "lead_time_regimes.csv", regimes)
     stock_day(books, through).to_parquet(folder / "stock_day.parquet", index=False)
+    _csv(folder / "demand_month.csv", demand_month(books, through))
     _csv(folder / "counts.csv", _counts(books, through))
     items = company.items.rename(columns={"rate": "daily_rate", "size": "line_size"})
-    items["dies_on"] = [None if np.isnan(d) else company.day(int(d)) for d in items["dies_on_day"]]
-    _csv(folder / "items.csv", items[["item_id", "kind", "story", "daily_rate", "line_size", "season", "dies_on"]])
+    for name in ("launched_on", "dies_on"):
+        items[name] = [None if np.isnan(d) else company.day(int(d)) for d in items[f"{name}_day"]]
+    _csv(folder / "items.csv", items[["item_id", "kind", "story", "daily_rate", "line_size", "season", "launched_on",
+                                      "dies_on"]])  # fmt: skip
     _robots(company, folder)
-    received = books.receipts[_before(books, books.receipts["received_at"], through)]
-    if (bad := supply.bad_lot(company, received)) is not None:
-        supplier, item, lot = bad
-        of = {
-            "supplier_id": company.suppliers["supplier_id"].iat[supplier],
-            "part_id": company.items["item_id"].iat[item],
-        }
-        _json(folder / "bad_lot.json", {**of, "lot": lot})
+    _parts(books, through, folder)
+    of = [cycles.SLIPS_PER_1000, cycles.GRIP_LOSSES_PER_1000]
+    rates = pd.DataFrame(of, index=["slips_per_1000", "grip_losses_per_1000"]).T.rename_axis("hand_variant")
+    _csv(folder / "work_cycles.csv", rates.reset_index())
 
 
 def lead_times(books: Books, through: int) -> Frame:
@@ -130,6 +136,25 @@ def stock_day(books: Books, through: int) -> Frame:
     )
 
 
+def demand_month(books: Books, through: int) -> Frame:
+    """One row per item and month in which it was ordered, or needed for what was ordered, as told by day `through`."""
+    company, sales = books.company, books.stock.sales
+    told = sales[_before(books, sales["changed_at"], through)].sort_values(["order_id", "line", "revision"])
+    ordered = told.drop_duplicates(["order_id", "line"], keep="last").query("status != 'cancelled'")
+    ordered = ordered.assign(number=(ordered["ordered_at"].dt.normalize() - pd.Timestamp(company.start)).dt.days)
+    built = company.bom.merge(ordered[["item", "number", "quantity", "ordered_at"]], left_on="product",
+                              right_on="item", suffixes=("", "_ordered"))  # fmt: skip
+    each = built["quantity_later"].where(built["number"] >= built["changes_on"], built["quantity"])
+    built = built.assign(demand=0, needed=each * built["quantity_ordered"])
+    ordered = ordered.assign(demand=ordered["quantity"], needed=ordered["quantity"])
+    columns = ["item", "ordered_at", "demand", "needed"]
+    rows = pd.concat([ordered[columns], built[columns]])
+    rows["month"] = rows["ordered_at"].dt.strftime("%Y-%m-01")
+    months = rows.groupby(["item", "month"], as_index=False)[["demand", "needed"]].sum()
+    months.insert(0, "item_id", company.items["item_id"].to_numpy()[months["item"]])
+    return months.drop(columns="item")
+
+
 def write_plants(plants: list[Plant], days: set[str], path: Path) -> None:
     """Replace what the list says about files of these days, and keep it in order of day."""
     kept = []
@@ -184,6 +209,48 @@ def _robots(company: Company, folder: Path) -> None:
     _csv(folder / "firmware.csv", pd.DataFrame(stops, columns=["firmware", "arm_variant", "protective_stops_a_day"]))
 
 
+def part_lives(books: Books, through: int) -> Frame:
+    """One row per part fitted until day `through`, with what was told of it by then."""
+    company, rows = books.company, books.parts[books.parts["fitted"] < through + 1]
+    fleet = robot.fleet(company).iloc[rows["robot"]]
+    begins = np.maximum(rows["fitted"].to_numpy(), fleet["commissioned"].to_numpy())
+    closed = (rows["closed"] < through + 1).to_numpy()
+    until = np.where(closed, rows["opened"], np.minimum(through + 1, fleet["retired"]))
+    cycles_ = np.maximum(0, until - begins) * fleet["cycles_a_day"].to_numpy()
+    ended = np.where(rows["failed"], rows["opened"], rows["closed"])
+
+    def on(numbers: Any, known: Any) -> list[Any]:
+        return [company.day(int(np.floor(n))) if k else None for n, k in zip(numbers, known, strict=True)]
+
+    return pd.DataFrame(
+        {
+            "serial": fleet["serial"].to_numpy(),
+            **{c: rows[c].to_numpy() for c in ("position", "part_id", "supplier_id", "lot")},
+            "fitted_on": on(begins, [True] * len(rows)),
+            "fitted_by": rows["fitted_by"].to_numpy(),
+            "removed_on": on(rows["closed"], closed),
+            "ended_on": on(ended, closed),
+            "failed": rows["failed"].to_numpy(dtype=bool) & closed,
+            "cycles": cycles_.astype(int),
+        }
+    )
+
+
+def _parts(books: Books, through: int, folder: Path) -> None:
+    lives = part_lives(books, through)
+    _csv(folder / "part_lives.csv", lives)
+    supplier, item, lot = supply.bad_lot(books.company, books.receipts)
+    of = {
+        "supplier_id": books.company.suppliers["supplier_id"].iat[supplier],
+        "part_id": books.company.items["item_id"].iat[item],
+        "lot": lot,
+    }
+    bad = lives[(lives[list(of)] == list(of.values())).all(axis=1)]
+    failures = bad[bad["failed"]].assign(on=bad["ended_on"].astype(str))[["serial", "position", "on"]]
+    more = {"serials": sorted(set(bad["serial"])), "failures": failures.to_dict("records")}
+    _json(folder / "bad_lot.json", {**of, **more})
+
+
 def _csv(path: Path, frame: Frame) -> None:
     _write(path, frame.to_csv(index=False, lineterminator="\n"))
 
@@ -196,4 +263,4 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-__all__ = ["lead_times", "stock_day", "write_plants", "write_truth"]
+__all__ = ["demand_month", "lead_times", "part_lives", "stock_day", "write_plants", "write_truth"]

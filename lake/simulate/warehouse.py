@@ -5,35 +5,41 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from lake.simulate.company import SALES_HISTORY_DAYS, Array, Company, Frame, canary
+from lake.simulate.company import SALES_HISTORY_DAYS, TO_EUR, Array, Company, Frame, canary
 from lake.simulate.supply import updated
 
 _SITE_SHARE = (0.6, 0.2, 0.2)
 
 
 def item_extract(company: Company, number: int) -> Frame:
-    """The items as they stand on a day; a dying item is phased out when its demand ends and obsolete 120 days later."""
+    """The items as they stand on a day: a new one is in development until its launch.
+
+    A dying one is phased out when its demand ends and obsolete 120 days later.
+    """
     base = company.items
-    dies = base["dies_on_day"].to_numpy()
-    lifecycle = np.select([number >= dies + 120, number >= dies], ["obsolete", "phase_out"], "active")
+    dies, launched = base["dies_on_day"].to_numpy(), base["launched_on_day"].to_numpy()
+    ages = [number >= dies + 120, number >= dies, number < launched]
+    lifecycle = np.select(ages, ["obsolete", "phase_out", "development"], "active")
     changed = np.where((dies >= 0) & (number >= dies), np.nan_to_num(dies), 0).astype(int)
     changed = np.where((dies + 120 > 0) & (number >= dies + 120), np.nan_to_num(dies + 120), changed).astype(int)
+    changed = np.where((launched > 0) & (number >= launched), np.nan_to_num(launched), changed).astype(int)
     has_successor = (lifecycle != "active") & (base["kind"] == "spare").to_numpy()
+    worth = base["currency"].map(TO_EUR)
     return pd.DataFrame(
         {
             "item_id": base["item_id"],
             "kind": base["kind"],
             "description": base["category"].str.replace("_", " ") + ", type " + (base.index + 100).astype(str),
             "unit": "piece",
-            "standard_cost": base["standard_cost"].map("{:.2f}".format),
-            "list_price": base["list_price"].map("{:.2f}".format),
-            "currency": "EUR",
+            "standard_cost": (base["standard_cost"] / worth).map("{:.2f}".format),
+            "list_price": (base["list_price"] / worth).map("{:.2f}".format),
+            "currency": base["currency"],
             "lifecycle": lifecycle,
             "successor_item_id": base["item_id"].shift(1).where(has_successor, None),
             "criticality": base["criticality"],
             "updated_at": updated(company, changed),
         }
-    )
+    )[company.is_listed(number)]
 
 
 def customer_extract(company: Company, number: int) -> Frame:
@@ -59,7 +65,7 @@ def sales_placed(company: Company, number: int) -> Frame:
     """One row per sales line ordered on a day: Poisson lines an item, geometric quantities for spares."""
     items, draw = company.items, company.rng("sales", number + SALES_HISTORY_DAYS)
     today = company.day(number)
-    alive = ~(number >= items["dies_on_day"].to_numpy())
+    alive = company.is_alive(number)
     sold = (items["kind"] != "part").to_numpy()
     weekday = 0.2 if today.weekday() >= 5 else 1.32
     pace = items["rate"].to_numpy() / items["size"].to_numpy() * season(company, number) * weekday * alive * sold

@@ -46,6 +46,7 @@ def simulate(
     days: int | None = None,
     robots: int = 6,
     items: int = 120,
+    suppliers: int = 0,
     hz: float = 0.001,
     seed: int = 7,
     start: date = START,
@@ -55,10 +56,11 @@ def simulate(
 ) -> Written:
     """Write the dt folders from `since` to `until` (default: all `days`, 60) of a company, and its truth as of `until`.
 
-    hz is samples per joint and second. The same settings give the same bytes; `days`, `since` and `until` only choose
-    which are written. Raises WrongUse for a span that makes no sense, and for an `out` that holds another company.
+    hz is samples per joint and second; suppliers 0 means as many as the items need. The same settings give the same
+    bytes; `days`, `since` and `until` only choose which are written. Raises WrongUse for a span that makes no sense,
+    and for an `out` that holds another company.
     """
-    began, company = time.monotonic(), Company(seed, start, items, robots, float(hz))
+    began, company = time.monotonic(), Company(seed, start, items, robots, float(hz), suppliers)
     length = days if days is not None else max(60, company.number(until or since or start) + 1)
     first, last = _span(company, length, since, until)
     root = Path(out)
@@ -103,7 +105,7 @@ def _settle(root: Path, company: Company, gz: bool) -> None:
     path = root / "truth" / "company.json"
     settings = {
         "seed": company.seed, "start": str(company.start), "items": company.item_count,
-        "robots": company.robot_count, "hz": company.hz, "gz": gz,
+        "suppliers": len(company.suppliers), "robots": company.robot_count, "hz": company.hz, "gz": gz,
     }  # fmt: skip
     if path.exists() and (found := json.loads(path.read_text())) != settings:
         other = ", ".join(f"{k} {found.get(k)} (not {v})" for k, v in settings.items() if found.get(k) != v)

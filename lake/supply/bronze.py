@@ -50,3 +50,33 @@ inspections = source(
     expected_by="04:00",
     required=False,
 )
+parts = source(
+    "parts",
+    __name__,
+    "One line per bought or made part, in a daily extract of all of them.",
+    format="csv",
+    path="supply/parts/dt=*/*",
+    marker="_done",
+    expected_by="02:00",
+    required=False,
+)
+bom = source(
+    "bom",
+    __name__,
+    "One line per component of a new revision of a product's bill of materials; most days have none.",
+    format="csv",
+    path="supply/bom/dt=*/*",
+    marker="_done",
+    expected_by="02:00",
+    required=False,
+)
+exchange_rates = source(
+    "exchange_rates",
+    __name__,
+    "One line per working day and currency: what one unit of it is worth.",
+    format="csv",
+    path="supply/exchange_rates/dt=*/*",
+    marker="_done",
+    expected_by="18:00",
+    required=False,
+)

@@ -19,6 +19,7 @@ from pyspark.sql.types import (
 )
 from pyspark.sql.window import Window
 
+from lake.core.intervals import wilson
 from lake.core.refresh import full, history, keyed
 from lake.core.table import Column, table
 from lake.core.transforms import latest_by
@@ -27,8 +28,6 @@ from lake.supply import silver
 COMPLETE_SHARE = "0.95"
 """A line is complete once this share of its quantity has arrived."""
 NO_LONGER_WAITED_FOR = ("cancelled", "closed")
-Z_90 = 1.6449
-"""Standard normal quantile of a two-sided 90 % interval."""
 
 QUANTITY = DecimalType(14, 3)
 MONEY = DecimalType(18, 2)
@@ -310,13 +309,3 @@ def quantile(steps: Expression, share: float) -> Expression:
         return F.struct(left.alias("left"), days.alias("days"))
 
     return F.aggregate(steps, start, step, lambda end: end["days"])
-
-
-def wilson(hits: Expression, trials: Expression) -> tuple[Expression, Expression]:
-    """Both ends of the 90 % score interval of a share (Wilson, 1927), row by row."""
-    n, z = trials.cast("double"), F.lit(Z_90)
-    p = F.try_divide(hits.cast("double"), n)
-    middle = p + F.try_divide(z * z, 2 * n)
-    half = z * F.sqrt(F.try_divide(p * (1 - p), n) + F.try_divide(z * z, 4 * n * n))
-    scale = 1 + F.try_divide(z * z, n)
-    return F.greatest((middle - half) / scale, F.lit(0.0)), F.least((middle + half) / scale, F.lit(1.0))

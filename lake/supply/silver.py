@@ -1,4 +1,4 @@
-"""Suppliers, purchase orders, receipts and inspections: typed once, then their current state."""
+"""Suppliers, parts, purchase orders, receipts and inspections: typed once, then their current state."""
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -63,6 +63,72 @@ RECEIPT = [
 )
 def supplier_files(records: DataFrame) -> DataFrame:
     """One row per supplier and day of delivery, with its contacts."""
+    return records
+
+
+@table(
+    inputs=[bronze.parts],
+    refresh=append(["part_id", "known_on"], by="known_on", newest=["updated_at"]),
+    columns=[
+        Column("part_id", StringType(), key=True),
+        Column("description", StringType()),
+        Column("category", StringType(), doc="servo, harmonic_drive, encoder, fpga_board, tendon, …"),
+        Column("unit", StringType(), null=False),
+        Column("make_or_buy", StringType(), check="make_or_buy IN ('make', 'buy')"),
+        Column("status", StringType(), null=False),
+        Column("updated_at", TimestampType()),
+        Column("known_on", DateType(), key=True, parse="_dt", doc="day of delivery"),
+    ],
+)
+def part_files(records: DataFrame) -> DataFrame:
+    """One row per bought or made part and day of delivery."""
+    return records
+
+
+@table(
+    inputs=[bronze.bom],
+    # by its day of delivery: a revision may be told long before it holds
+    refresh=append(["product_id", "revision", "part_id", "known_on"], by="known_on"),
+    columns=[
+        Column("product_id", StringType(), key=True),
+        Column("revision", IntegerType(), key=True, check="revision > 0"),
+        Column("part_id", StringType(), key=True, check="part_id <> product_id"),
+        Column("quantity", DecimalType(14, 3), null=False, unit=PIECES, check="quantity > 0", doc="in one product"),
+        Column(
+            "valid_from",
+            DateType(),
+            null=False,
+            check="valid_from BETWEEN DATE'2000-01-01' AND DATE'2100-01-01'",
+            doc="until the product's next revision",
+        ),
+        Column("known_on", DateType(), key=True, parse="_dt", doc="day of delivery"),
+    ],
+)
+def bom(records: DataFrame) -> DataFrame:
+    """One row per component of a revision of a product's bill of materials, as delivered."""
+    return records
+
+
+@table(
+    inputs=[bronze.exchange_rates],
+    refresh=append(["currency", "day"], by="day", newest=["known_on"]),
+    columns=[
+        Column("currency", StringType(), key=True, check=CURRENCY),
+        Column("day", DateType(), key=True, raw="on", check="day <= date_add(known_on, 1)"),
+        Column(
+            "rate",
+            resolution="0.00000001",
+            null=False,
+            unit="EUR",
+            raw="rate_to_reporting",
+            check="rate > 0",
+            doc="what one unit is worth",
+        ),
+        KNOWN_ON,
+    ],
+)
+def exchange_rates(records: DataFrame) -> DataFrame:
+    """One row per working day and currency: what one unit of it is worth in the reporting currency."""
     return records
 
 

@@ -61,3 +61,25 @@ planning_parameters = source(
     expected_by="02:00",
     required=False,
 )
+build_records = source(
+    "build_records",
+    __name__,
+    "One line per part that the assembly line fitted into a unit.",
+    format="jsonl",
+    path="warehouse/build_records/dt=*/*",
+    marker="_done",
+    expected_by="03:00",
+    required=False,
+    personal=True,
+)
+decisions = source(
+    "decisions",
+    __name__,
+    "One line per answer of a planner or buyer to a recommendation.",
+    format="jsonl",
+    path="warehouse/decisions/dt=*/*",
+    marker="_done",
+    expected_by="18:00",
+    required=False,
+    personal=True,
+)

@@ -1,4 +1,4 @@
-"""What lay on the shelves, what moved, and what customers wanted."""
+"""What lay on the shelves, what moved, and what that is worth."""
 
 from datetime import date
 
@@ -12,10 +12,13 @@ from lake.core.refresh import FORWARD, full, slices
 from lake.core.table import Column, table
 from lake.core.transforms import latest_by
 from lake.warehouse import silver
+from lake.warehouse.gold_dims import dim_item
 
 STOCK_DAYS = 400
 """How far back the daily stock goes."""
 QUANTITY = DecimalType(18, 3)
+MONEY = DecimalType(18, 2)
+CURRENCY = Column("currency", StringType(), doc="of the item, and of the value")
 
 FLOWS = {
     "opened": "opening",
@@ -39,8 +42,23 @@ def quantity(name: str, *, doc: str = "", check: str | None = None) -> Column:
     return Column(name, QUANTITY, null=False, unit=silver.PIECES, doc=doc, check=check)
 
 
+def valued(rows: DataFrame, dim_item: DataFrame, *, on: Expression) -> DataFrame:
+    """`rows` with what a unit of their item cost `on` a day, in its currency; the first known cost held before, too."""
+    before = F.lag("valid_from").over(Window.partitionBy("item_id").orderBy("valid_from"))
+    versions = dim_item.select(
+        F.col("item_id").alias("_item"),
+        F.when(before.isNotNull(), F.col("valid_from")).alias("_from"),
+        F.col("valid_to").alias("_to"),
+        F.col("standard_cost").alias("unit_cost"),
+        "currency",
+    )
+    since, until = F.col("_from").isNull() | (on >= F.col("_from")), F.col("_to").isNull() | (on < F.col("_to"))
+    holds = (F.col("item_id") == F.col("_item")) & since & until
+    return rows.join(F.broadcast(versions), on=holds, how="left").drop("_item", "_from", "_to")
+
+
 @table(
-    inputs=[silver.movements],
+    inputs=[silver.movements, dim_item],
     refresh=slices("day", by="day"),
     columns=[
         Column("item_id", StringType(), key=True),
@@ -54,10 +72,12 @@ def quantity(name: str, *, doc: str = "", check: str | None = None) -> Column:
             "net", doc="what the day added to the stock on hand", check="net = quantity_in - quantity_out + adjusted"
         ),
         quantity("blocked_net", doc="what the day added to the blocked part of the stock on hand"),
+        Column("value_moved", MONEY, doc="of net, at the day's standard cost, in currency"),
+        CURRENCY,
         Column("movements", LongType(), null=False, check="movements > 0"),
     ],
 )
-def stock_change_day(movements: DataFrame) -> DataFrame:
+def stock_change_day(movements: DataFrame, dim_item: DataFrame) -> DataFrame:
     """One row per item, site and day with a movement: what came in and went out, by kind."""
     is_adjustment = F.col("kind") == "adjust"
     signed = F.col("quantity_signed")
@@ -65,7 +85,7 @@ def stock_change_day(movements: DataFrame) -> DataFrame:
     def total(condition: Expression, value: Expression) -> Expression:
         return F.coalesce(F.sum(F.when(condition, value)), F.lit(0)).cast(QUANTITY)
 
-    return movements.groupBy("item_id", "site", F.to_date("at").alias("day")).agg(
+    days = movements.groupBy("item_id", "site", F.to_date("at").alias("day")).agg(
         *[total(F.col("kind") == kind, F.col("quantity")).alias(name) for name, kind in FLOWS.items()],
         total(is_adjustment, signed).alias("adjusted"),
         total(~is_adjustment & (signed > 0), signed).alias("quantity_in"),
@@ -74,10 +94,12 @@ def stock_change_day(movements: DataFrame) -> DataFrame:
         F.sum("blocked_signed").cast(QUANTITY).alias("blocked_net"),
         F.count("*").alias("movements"),
     )
+    value = (F.col("net") * F.col("unit_cost")).cast(MONEY)
+    return valued(days, dim_item, on=F.col("day")).withColumn("value_moved", value).drop("unit_cost")
 
 
 @table(
-    inputs=[stock_change_day],
+    inputs=[stock_change_day, dim_item],
     refresh=slices("month", by="month", reach=FORWARD),
     columns=[
         Column("item_id", StringType(), key=True),
@@ -88,10 +110,12 @@ def stock_change_day(movements: DataFrame) -> DataFrame:
         quantity("closing", doc="negative where more was booked out than in", check="closing = opening + change"),
         quantity("blocked_opening"),
         quantity("blocked_closing", doc="part of the closing balance that may not be used"),
+        Column("value", MONEY, doc="of the closing, at the month's last standard cost, in currency"),
+        CURRENCY,
         Column("since", DateType(), null=False, doc="day of the first movement of the item at the site"),
     ],
 )
-def stock_month(stock_change_day: DataFrame, *, previous: DataFrame, last: date) -> DataFrame:
+def stock_month(stock_change_day: DataFrame, dim_item: DataFrame, *, previous: DataFrame, last: date) -> DataFrame:
     """One row per item, site and month, from its first movement to the last month there is: opening and closing."""
     key = ["item_id", "site"]
     months = stock_change_day.groupBy(*key, F.trunc("day", "month").alias("month")).agg(
@@ -122,7 +146,7 @@ def stock_month(stock_change_day: DataFrame, *, previous: DataFrame, last: date)
     )
     so_far = Window.partitionBy(*key).orderBy("month").rowsBetween(Window.unboundedPreceding, 0)
     change, blocked = (F.coalesce(c, F.lit(0)) for c in ("change", "blocked_change"))
-    return (
+    balances = (
         grid.join(months.drop("first_day"), on=[*key, "month"], how="left")
         .withColumns(
             {
@@ -143,10 +167,12 @@ def stock_month(stock_change_day: DataFrame, *, previous: DataFrame, last: date)
             "since",
         )
     )
+    value = (F.col("closing") * F.col("unit_cost")).cast(MONEY)
+    return valued(balances, dim_item, on=F.last_day("month")).withColumn("value", value).drop("unit_cost")
 
 
 @table(
-    inputs=[stock_month, stock_change_day, silver.counts],
+    inputs=[stock_month, stock_change_day, silver.counts, dim_item],
     refresh=full(by="day"),
     columns=[
         Column("item_id", StringType(), key=True),
@@ -158,13 +184,15 @@ def stock_month(stock_change_day: DataFrame, *, previous: DataFrame, last: date)
         quantity("adjusted", doc="with its sign"),
         quantity("closing", check="closing = opening + quantity_in - quantity_out + adjusted"),
         quantity("blocked", doc="part of the closing balance that may not be used"),
+        Column("value", MONEY, doc="of the closing, at the day's standard cost, in currency"),
+        CURRENCY,
         Column("zero_stock", BooleanType(), null=False, doc="nothing on the shelf at the end of the day"),
         Column("counted", QUANTITY, unit=silver.PIECES, doc="the day's last physical count; null where nobody counted"),
         Column("count_difference", QUANTITY, unit=silver.PIECES, check="count_difference = counted - closing"),
         Column("since", DateType(), doc="day of the first movement of the item at the site; null if only counted"),
     ],
 )
-def stock_day(stock_month: DataFrame, stock_change_day: DataFrame, counts: DataFrame) -> DataFrame:
+def stock_day(stock_month: DataFrame, stock_change_day: DataFrame, counts: DataFrame, dim_item: DataFrame) -> DataFrame:
     """One row per item, site and day of the last 400: balance, movements, and what a count found.
 
     Days end with the last movement there is. A balance is its month's opening plus the changes since.
@@ -214,101 +242,18 @@ def stock_day(stock_month: DataFrame, stock_change_day: DataFrame, counts: DataF
         .drop("opening", "begin", "end")
     )
     counted = counted.join(F.broadcast(span), how="cross").where("day BETWEEN begin AND end").drop("begin", "end")
-    return (
-        days.join(counted, on=[*key, "day"], how="full")
-        .withColumn("closing", moved("closing"))
-        .select(
-            *key,
-            "day",
-            (F.col("closing") - moved("net")).cast(QUANTITY).alias("opening"),
-            *[moved(name).cast(QUANTITY).alias(name) for name in ("quantity_in", "quantity_out", "adjusted")],
-            F.col("closing").cast(QUANTITY).alias("closing"),
-            moved("held").cast(QUANTITY).alias("blocked"),
-            (F.col("closing") <= 0).alias("zero_stock"),
-            F.col("counted").cast(QUANTITY).alias("counted"),
-            (F.col("counted") - F.col("closing")).cast(QUANTITY).alias("count_difference"),
-            "since",
-        )
-    )
-
-
-@table(
-    inputs=[silver.sales_lines, stock_change_day, stock_month],
-    refresh=slices("month", by="day"),
-    columns=[
-        Column("item_id", StringType(), key=True),
-        Column("day", DateType(), key=True),
-        quantity("demand", doc="ordered that day by customers and not cancelled; sales taken back count negative"),
-        quantity("shipped", doc="left the warehouses that day", check="shipped >= 0"),
-        Column("lines", LongType(), null=False, doc="sales lines ordered that day"),
-        Column(
-            "out_of_stock",
-            BooleanType(),
-            doc="nothing on any shelf all day: no sale says nothing about demand; null where stock is not tracked",
-        ),
-    ],
-)
-def demand_day(sales_lines: DataFrame, stock_change_day: DataFrame, stock_month: DataFrame) -> DataFrame:
-    """One row per item and day with an order, a shipment or empty shelves: what customers wanted.
-
-    Empty days are listed up to the last day of their month on which anything was sold or moved.
-    """
-    key = ["item_id", "day"]
-    ordered = (
-        sales_lines.where("status <> 'cancelled'")
-        .groupBy("item_id", F.to_date("ordered_at").alias("day"))
-        .agg(F.sum("quantity").alias("demand"), F.count("*").alias("lines"))
-    )
-    shipped = stock_change_day.groupBy(*key).agg(
-        F.sum("shipped").alias("shipped"),
-        F.sum(F.col("quantity_in") + F.greatest("adjusted", F.lit(0))).alias("came"),
-    )
-    seen = ordered.select("day").unionByName(stock_change_day.select("day"))
-    ends = seen.groupBy(F.trunc("day", "month").alias("month")).agg(F.max("day").alias("end"))
-    empty = empty_days(stock_month, stock_change_day, ends).withColumn("is_empty", F.lit(True))
-    tracked = stock_month.groupBy("item_id", "month").agg(F.min("since").alias("since"))
-    is_tracked = F.coalesce(F.col("day") >= F.col("since"), F.lit(False))
-    is_empty = F.coalesce("is_empty", F.lit(False)) & (F.coalesce("came", F.lit(0)) == 0)
-    return (
-        ordered.join(shipped, on=key, how="full")
-        .join(empty, on=key, how="full")
-        .withColumn("month", F.trunc("day", "month"))
-        .join(tracked, on=["item_id", "month"], how="left")
-        .select(
-            *key,
-            F.coalesce("demand", F.lit(0)).cast(QUANTITY).alias("demand"),
-            F.coalesce("shipped", F.lit(0)).cast(QUANTITY).alias("shipped"),
-            F.coalesce("lines", F.lit(0)).alias("lines"),
-            F.when(is_tracked, is_empty).alias("out_of_stock"),
-        )
-        .where("lines > 0 OR shipped > 0 OR out_of_stock")
-    )
-
-
-def empty_days(stock_month: DataFrame, stock_change_day: DataFrame, ends: DataFrame) -> DataFrame:
-    """One row per item and day that began with nothing on any shelf, of the days until each month's `end`."""
-    shelf = ["item_id", "site", "month"]
-    month = F.trunc("day", "month")
-    opened = stock_month.select(*shelf, F.greatest("month", "since").alias("from"), F.col("opening").alias("change"))
-    moved = stock_change_day.select("item_id", "site", month.alias("month"), F.date_add("day", 1).alias("from"), "net")
-    steps = (
-        opened.unionByName(moved.withColumnRenamed("net", "change"))
-        .groupBy(*shelf, "from")
-        .agg(F.sum("change").alias("change"))
-    )
-    of_shelf = Window.partitionBy(*shelf).orderBy("from")
-    balance = F.sum("change").over(of_shelf.rowsBetween(Window.unboundedPreceding, 0))
-    there = F.greatest("balance", F.lit(0))
-    of_item = Window.partitionBy("item_id", "month").orderBy("from")
-    return (
-        steps.withColumn("balance", balance)
-        .withColumn("gained", there - F.coalesce(F.lag(there).over(of_shelf), F.lit(0)))
-        .groupBy("item_id", "month", "from")
-        .agg(F.sum("gained").alias("gained"))
-        .withColumn("on_hand", F.sum("gained").over(of_item.rowsBetween(Window.unboundedPreceding, 0)))
-        .withColumn("next", F.lead("from").over(of_item))
-        .join(ends, on="month", how="inner")
-        .withColumn("to", F.least(F.date_sub("next", 1), "end"))
-        .where("on_hand = 0 AND from <= to")
-        .select("item_id", F.explode(F.sequence("from", "to")).alias("day"))
+    both = days.join(counted, on=[*key, "day"], how="full").withColumn("closing", moved("closing"))
+    return valued(both, dim_item, on=F.col("day")).select(
+        *key,
+        "day",
+        (F.col("closing") - moved("net")).cast(QUANTITY).alias("opening"),
+        *[moved(name).cast(QUANTITY).alias(name) for name in ("quantity_in", "quantity_out", "adjusted")],
+        F.col("closing").cast(QUANTITY).alias("closing"),
+        moved("held").cast(QUANTITY).alias("blocked"),
+        (F.col("closing") * F.col("unit_cost")).cast(MONEY).alias("value"),
+        "currency",
+        (F.col("closing") <= 0).alias("zero_stock"),
+        F.col("counted").cast(QUANTITY).alias("counted"),
+        (F.col("counted") - F.col("closing")).cast(QUANTITY).alias("count_difference"),
+        "since",
     )

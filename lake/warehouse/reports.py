@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 COMPANY = "*"
 NO_DEMAND_DAYS = 10_000
 """Where the dots of items without demand stand on the axis of cover."""
-CLASSES = {"obsolete": COLOURS["bad"], "excess": COLOURS["warn"], "none": COLOURS["good"]}
+CLASSES = {
+    "obsolete": COLOURS["bad"],
+    "excess": COLOURS["warn"],
+    "waiting": COLOURS["note"],
+    "none": COLOURS["good"],
+}
 MADE = ("arm", "hand", "kit")
-NAMES = {"obsolete": "obsolete", "excess": "excess", "none": "needed"}
+NAMES = {"obsolete": "obsolete", "excess": "excess", "waiting": "waiting for a part", "none": "needed"}
 
 
 def stock(position: pd.DataFrame, table: Table) -> Page:
@@ -24,7 +29,7 @@ def stock(position: pd.DataFrame, table: Table) -> Page:
     if company.empty:
         return Page((f"{table.id} has no rows in this release: there is no stock to report on.",))
     numbers = ["on_hand", "available", "on_order", "demand_p50", "demand_p90", "value", "frozen_quantity"]
-    numbers += ["frozen_value", "carrying_cost_month", "unit_cost", "days_of_cover", "demand_90_days"]
+    numbers += ["order_up_to", "frozen_value", "carrying_cost_month", "unit_cost", "days_of_cover", "demand_90_days"]
     items = company.assign(**{name: company[name].astype(float) for name in numbers})
     currency = str(items["currency"].mode().iat[0]) if items["currency"].notna().any() else ""
     items = items[items["currency"].fillna(currency) == currency]
@@ -69,8 +74,16 @@ def too_much(items: pd.DataFrame, position: pd.DataFrame, table: Table) -> list[
             wanted = f"{row.demand_90_days:,.0f} needed in the last 90 days" if row.demand_90_days else "no demand"
             why = f"{wanted}, lifecycle {row.lifecycle}"
             text = f"Sell or scrap {row.frozen_quantity:,.0f} × {row.item_id} ({where}): {why}"
+        elif row.frozen_class == "waiting":
+            text = (
+                f"Get {row.waiting_for}: {row.frozen_quantity:,.0f} × {row.item_id} ({where}) wait for it to be built"
+            )
         else:
-            need = f"{row.protection_days} days rarely take more than {row.demand_p90:,.0f}"
+            need = (
+                f"{row.order_up_to:,.0f} are planned at most"
+                if row.order_up_to == row.order_up_to
+                else f"{row.protection_days} days rarely take more than {row.demand_p90:,.0f}"
+            )
             stop = "Stop building" if row.kind in MADE else "Stop buying"
             text = (
                 f"{stop} {row.item_id} and run down {row.frozen_quantity:,.0f} of {row.on_hand:,.0f} ({where}): {need}"
@@ -181,7 +194,7 @@ def curve(items: pd.DataFrame, currency: str, table: Table) -> Chart:
             x=x,
             y=y,
             color=alt.Color("state:N", title=None)
-            .scale(domain=[NAMES[c] for c in CLASSES][:2], range=list(CLASSES.values())[:2])
+            .scale(domain=[NAMES[c] for c in CLASSES][:3], range=list(CLASSES.values())[:3])
             .legend(orient="top"),
             tooltip=[
                 alt.Tooltip("item_id:N", title="item"),

@@ -255,6 +255,32 @@ def planning_parameters(files: DataFrame) -> DataFrame:
 
 
 @table(
+    inputs=[bronze.decisions],
+    refresh=append(["recommendation_id", "decided_at"], by="to_date(decided_at)", newest=["known_on"]),
+    columns=[
+        Column("recommendation_id", StringType(), key=True, doc="item, site and week: P-0001@leipzig/2026-W02"),
+        Column("decided_at", TimestampType(), key=True, check="to_date(decided_at) <= date_add(known_on, 1)"),
+        Column("run", StringType(), doc="the night whose recommendation it was"),
+        Column("role", StringType(), check="role IN ('planner', 'buyer')"),
+        Column("action", StringType(), null=False, check="action IN ('accepted', 'changed', 'refused')"),
+        Column(
+            "quantity",
+            DecimalType(14, 3),
+            unit=PIECES,
+            check="quantity >= 0 AND (quantity IS NULL OR action <> 'refused')",
+            doc="what was decided; null where nothing is done",
+        ),
+        Column("reason_code", StringType(), doc="why not as advised"),
+        Column("note", StringType(), pii="text", required=False),
+        KNOWN_ON,
+    ],
+)
+def decisions(records: DataFrame) -> DataFrame:
+    """One row per answer to a recommendation, with what was noted."""
+    return records
+
+
+@table(
     inputs=[bronze.sales_lines],
     refresh=append(["order_id", "line", "revision"], by="to_date(changed_at)", newest=["changed_at"]),
     columns=[*[replace(c, check="quantity > 0") if c.name == "quantity" else c for c in SALES_LINE], KNOWN_ON],

@@ -9,6 +9,7 @@ from lake.company import gold
 from lake.supply import gold as supply_gold
 from lake.supply import silver as supply_silver
 from lake.warehouse import gold as warehouse_gold
+from lake.warehouse import gold_demand
 from lake.warehouse import silver as warehouse_silver
 
 AS_OF = date(2026, 3, 31)
@@ -18,43 +19,69 @@ AS_OF = date(2026, 3, 31)
 def positions(given):
     """stock_position as of AS_OF.
 
-    stock (item, site, closing, since), issued and sent (item, site, day, quantity),
-    sold (item, site, ordered_at, quantity, shipped_at), items (item, lifecycle, standard_cost),
-    orders (part, site, promised_last, quantity_open), quoted (part, supplier, days).
+    stock (item, site, closing, since), issued and sent (item, site, day, quantity), built (item, site, day),
+    sold (item, site, ordered_at, quantity, shipped_at), months (item, month, demand, source_system),
+    items (item, lifecycle, standard_cost[, currency]), planned (item, site, order_up_to),
+    orders (part, site, promised_last, quantity_open), received (receipt, at, quantity) of P-1 at leipzig,
+    inspected (receipt, at), quoted (part, supplier, days), moved (item, site, kind, reference, quantity),
+    bom (product, part, quantity), rates (currency, day, rate).
     """
 
-    def of(stock, *, issued=(), sent=(), sold=(), items=(), orders=(), quoted=(), blocked=0):
+    def of(
+        stock, *, issued=(), sent=(), built=(), sold=(), months=(), items=(), planned=(), orders=(), received=(),
+        inspected=(), quoted=(), moved=(), bom=(), rates=(), blocked=0,
+    ):  # fmt: skip
         days = given(
             warehouse_gold.stock_day,
             "item_id site closing since day blocked",
             *[(*row, "2026-03-31", blocked) for row in stock],
         )
-        moves = given(
+        changes = given(
             warehouse_gold.stock_change_day,
-            "item_id site day issued transferred_out",
-            *[(*row, 0) for row in issued],
-            *[(*row[:3], 0, row[3]) for row in sent],
+            "item_id site day issued transferred_out built",
+            *[(*row, 0, 0) for row in issued],
+            *[(*row[:3], 0, row[3], 0) for row in sent],
+            *[(*row, 0, 0, 1) for row in built],
         )
         sales = given(
             warehouse_silver.sales_lines,
             "item_id ship_from_site ordered_at quantity shipped_at status",
             *[(*row, "shipped" if row[4] else "open") for row in sold],
         )
+        lines = [("PO-0", 1, "P-1", "leipzig", None, 0, False)] if received else []
         return gold.stock_position(
             days,
-            moves,
+            changes,
+            given(warehouse_silver.movements, "item_id site kind reference_id quantity", *moved),
             sales,
-            given(warehouse_silver.items, "item_id lifecycle standard_cost currency", *[(*i, "EUR") for i in items]),
+            given(gold_demand.demand_month, "item_id month demand source_system", *months),
+            given(
+                warehouse_silver.items, "item_id lifecycle standard_cost currency", *[(*i, "EUR")[:4] for i in items]
+            ),
+            given(warehouse_silver.planning_parameters, "item_id site order_up_to", *planned),
             given(
                 supply_gold.fct_order_line,
-                "part_id ship_to_site promised_last quantity_open is_open",
-                *[(*row, True) for row in orders],
+                "order_id line part_id ship_to_site promised_last quantity_open is_open",
+                *lines,
+                *[(f"PO-{n}", 1, *row, True) for n, row in enumerate(orders, 1)],
             ),
+            given(
+                supply_silver.receipts,
+                "receipt_id received_at quantity order_id line site",
+                *[(*row, "PO-0", 1, "leipzig") for row in received],
+            ),
+            given(supply_silver.inspections, "receipt_id inspected_at", *inspected),
             given(
                 supply_silver.supplier_parts,
                 "part_id supplier_id quoted_lead_time_days status known_on",
                 *[(*row, "active", "2026-03-01") for row in quoted],
             ),
+            given(
+                supply_silver.bom,
+                "product_id part_id quantity revision valid_from known_on",
+                *[(*row, 1, "2025-01-01", "2025-01-01") for row in bom],
+            ),
+            given(supply_silver.exchange_rates, "currency day rate", *rates),
             as_of=AS_OF,
         )
 
@@ -182,3 +209,107 @@ def test_what_nobody_wanted_for_a_year_is_obsolete(positions, expected):
 def test_stock_is_as_old_as_the_last_day_that_moved(positions):
     made = positions([("P-1", "leipzig", 10, "2025-01-01")])
     assert [r["through"] for r in made.where("site = '*'").collect()] == [AS_OF]
+
+
+def test_goods_are_not_available_until_they_are_judged_or_three_days_old(positions, expected):
+    made = positions(
+        [("P-1", "leipzig", 100, "2025-01-01")],
+        received=[
+            ("GR-1", "2026-03-28T12:00", 1),  # let through
+            ("GR-2", "2026-03-29T12:00", 10),
+            ("GR-3", "2026-03-31T12:00", 20),  # judged
+        ],
+        inspected=[("GR-3", "2026-03-31T15:00")],
+    )
+    same(made, expected, "site in_inspection available", ("leipzig", 10, 90), ("*", 10, 90))
+
+
+def test_what_was_sent_and_has_not_arrived_is_in_transfer(positions, expected):
+    made = positions(
+        [("P-1", "leipzig", 9, "2025-01-01"), ("P-1", "austin", 1, "2025-01-01")],
+        moved=[
+            ("P-1", "leipzig", "transfer_out", "TR-1", 4),
+            ("P-1", "austin", "transfer_in", "TR-1", 4),
+            ("P-1", "leipzig", "transfer_out", "TR-2", 5),
+            ("P-1", "austin", "transfer_in", "TR-9", 7),  # its sending is not known yet
+        ],
+    )
+    same(made, expected, "site in_transfer", ("leipzig", 5), ("austin", 0), ("*", 5))
+
+
+def test_parts_are_reserved_where_what_customers_wait_for_is_built_and_wait_for_the_scarcest(positions, expected):
+    made = positions(
+        [
+            ("ARM-1", "austin", 1, "2026-03-30"),
+            ("P-1", "leipzig", 20, "2026-03-30"),
+            ("P-2", "leipzig", 3, "2026-03-30"),
+            ("P-3", "leipzig", 9, "2026-03-30"),
+        ],
+        built=[("ARM-1", "austin", "2026-01-01"), ("ARM-1", "leipzig", "2026-03-01")],
+        sold=[("ARM-1", "austin", "2026-03-20T08:00", 6, None)],
+        bom=[("ARM-1", "P-1", 2), ("ARM-1", "P-2", 1), ("ARM-1", "P-3", 1)],
+        items=[("P-1", "active", "2.00")],
+    )
+    # five are to be built, three can be: of P-1 ten are reserved and four wait, of P-3 five and two
+    same(
+        made.where("site = 'leipzig'"),
+        expected,
+        "item_id reserved reserved_for_builds available waiting waiting_for frozen_class frozen_quantity frozen_value",
+        ("P-1", 10, 10, 10, 4, "P-2", "waiting", 4, "8.00"),
+        ("P-2", 5, 5, -2, 0, None, "none", 0, None),
+        ("P-3", 5, 5, 4, 2, "P-2", "waiting", 2, None),
+    )
+
+
+def test_what_the_planner_wants_at_most_says_what_is_excess(positions, expected):
+    made = positions(
+        [("P-1", "leipzig", 30, "2026-03-30"), ("P-1", "austin", 5, "2026-03-30"), ("P-2", "austin", 5, "2026-03-30")],
+        planned=[("P-1", "leipzig", 12), ("P-1", "austin", 9)],
+        issued=[("P-1", "leipzig", "2026-03-30", 1), ("P-2", "austin", "2026-03-30", 1)],
+    )
+    same(
+        made,
+        expected,
+        "item_id site order_up_to excess frozen_class",
+        ("P-1", "leipzig", 12, 18, "excess"),
+        ("P-1", "austin", 9, 0, "none"),
+        ("P-1", "*", 21, 14, "excess"),
+        ("P-2", "austin", None, 0, "none"),  # too young to say
+        ("P-2", "*", None, 0, "none"),
+    )
+
+
+def test_money_is_told_in_euro_at_the_last_rate_known_or_as_it_is(positions, expected):
+    made = positions(
+        [("P-1", "leipzig", 10, "2026-03-30"), ("P-2", "leipzig", 10, "2026-03-30")],
+        items=[("P-1", "active", "2.00", "USD"), ("P-2", "active", "2.00", "XAU")],
+        rates=[("USD", "2026-03-27", "0.90"), ("USD", "2026-03-20", "0.95"), ("USD", "2026-04-01", "0.10")],
+    )
+    same(
+        made.where("site = '*'"),
+        expected,
+        "item_id unit_cost currency value",
+        ("P-1", "1.80", "EUR", "18.00"),
+        ("P-2", "2.00", "XAU", "20.00"),
+    )
+
+
+def test_demand_known_by_the_month_counts_from_the_last_month_its_system_knows(positions, expected):
+    made = positions(
+        [("M-1", "depot", 9, "2001-08-31"), ("M-2", "depot", 9, "2001-08-31"), ("M-3", "depot", 9, "2001-08-31")],
+        months=[
+            ("M-1", "2000-09-01", 3, "oil"),  # eleven months before the end
+            ("M-2", "2000-08-01", 3, "oil"),  # twelve
+            ("M-9", "2001-08-01", 1, "oil"),
+            ("M-9", "2020-08-01", 1, "other"),
+        ],
+        planned=[("M-1", "depot", 5)],
+    )
+    same(
+        made.where("site = '*'"),
+        expected,
+        "item_id last_demand_on demand_90_days frozen_class frozen_quantity",
+        ("M-1", "2000-09-30", 0, "excess", 4),
+        ("M-2", "2000-08-31", 0, "obsolete", 9),
+        ("M-3", None, 0, "obsolete", 9),
+    )

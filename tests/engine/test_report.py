@@ -151,6 +151,29 @@ def test_frozen_money_is_counted_once_from_the_company_rows():
     assert page.advice[0].amount == 300
 
 
+def test_advice_on_frozen_money_names_the_planner_s_limit_and_the_part_that_is_waited_for():
+    waits = {
+        "frozen_class": "waiting",
+        "frozen_quantity": Decimal(4),
+        "waiting_for": "P-9",
+        "frozen_value": Decimal(40),
+    }
+    excess = {"frozen_class": "excess", "frozen_quantity": Decimal(3), "order_up_to": Decimal(7)}
+    page = warehouse_reports.stock(
+        rows(
+            stock_position,
+            stock("P-1", **waits),
+            stock("P-1", site="leipzig"),
+            stock("P-2", **excess, frozen_value=Decimal(30), demand_p90=None),
+        ),
+        stock_position,
+    )
+    assert [a.text for a in page.advice] == [
+        "Get P-9: 4 × P-1 (leipzig 10) wait for it to be built",
+        "Stop buying P-2 and run down 3 of 10 (): 7 are planned at most",
+    ]
+
+
 def test_what_runs_short_is_ordered_up_to_the_high_demand():
     short = stock("P-2", available=Decimal(1), demand_p50=Decimal(8), demand_p90=Decimal(11))
     page = warehouse_reports.stock(rows(stock_position, short), stock_position)

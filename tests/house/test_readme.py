@@ -45,14 +45,14 @@ def test_the_example_is_in_four_steps() -> None:
 
 def test_the_example_declares_what_its_words_say(example: Example) -> None:
     tables: list[Table] = [
-        example.bronze.exchange_rates,
-        example.silver.exchange_rates,
-        example.gold.exchange_rate_month,
+        example.bronze.holidays,
+        example.silver.holidays,
+        example.gold.holiday_month,
     ]
     assert [t.id for t in tables] == [
-        "supply.bronze.exchange_rates",
-        "supply.silver.exchange_rates",
-        "supply.gold.exchange_rate_month",
+        "supply.bronze.holidays",
+        "supply.silver.holidays",
+        "supply.gold.holiday_month",
     ]
     assert [t.inputs for t in tables[1:]] == [(tables[0],), (tables[1],)]
 
@@ -60,4 +60,4 @@ def test_the_example_declares_what_its_words_say(example: Example) -> None:
 def test_the_test_of_the_example_passes(example: Example, given: Callable[..., object], expected: object) -> None:
     names = {"assert_df_equality": assert_df_equality, "silver": example.silver, "gold": example.gold}
     exec(compile(STEPS[3], "README.md", "exec", dont_inherit=True), names)
-    names["test_a_month_has_the_mean_of_its_daily_rates"](given, expected)
+    names["test_a_month_has_the_closed_days_as_last_told"](given, expected)

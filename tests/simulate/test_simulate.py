@@ -37,8 +37,11 @@ PERSONAL = {
     "supply.suppliers": ["contact_name", "contact_email"],
     "warehouse.customers": ["name", "email", "phone", "address"],
     "warehouse.movements": ["operator"],
+    "warehouse.decisions": ["note"],
     "robot.robots": ["site"],
     "robot.faults": ["message"],
+    "robot.service": ["cause", "technician"],
+    "warehouse.build_records": ["operator"],
 }
 
 
@@ -46,6 +49,14 @@ PERSONAL = {
 def company(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("company")
     simulate(out, days=DAYS, **TINY)
+    return out
+
+
+@pytest.fixture(scope="module", params=[7, 8, 9])
+def seeded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten days of a company of each of three seeds."""
+    out = tmp_path_factory.mktemp("seeded")
+    simulate(out, days=10, seed=request.param, **TINY)
     return out
 
 
@@ -81,12 +92,16 @@ def is_good(source: str, record: dict[str, Any]) -> bool:
             return record["item_id"] is not None and int(record["quantity"]) > 0
         if source == "supply.order_lines":
             return int(record["quantity"]) > 0
+        if source == "warehouse.planning_parameters":
+            return int(record["order_up_to"]) >= int(record["reorder_point"])
         if source == "supply.receipts":
             return bool(datetime.fromisoformat(record["received_at"]))
         if source == "robot.telemetry":
             return "serial" in record and -50 < record["temperature_c"] < 300 and math.isfinite(record["temperature_c"])
         if source == "robot.accuracy_tests":
             return bool(datetime.fromisoformat(record["at"]))
+        if source == "robot.work_cycles":
+            return bool(datetime.fromisoformat(record["started_at"]))
     except (KeyError, ValueError):
         return False
     return True
@@ -96,7 +111,7 @@ def good_and_rejected(out: Path, source: str) -> tuple[list[dict[str, Any]], int
     good, rejected = [], 0
     for path in files_of(out, source):
         found, broken = records(path)
-        fine = [r for r in found if is_good(source, r)]
+        fine = [r | {"_dt": path.parent.name} for r in found if is_good(source, r)]
         good += fine
         rejected += broken + len(found) - len(fine)
     return good, rejected
@@ -197,7 +212,8 @@ def test_lead_times_follow_from_the_good_revisions_and_receipts(company: Path) -
 @pytest.mark.parametrize(
     "source",
     ["supply.order_lines", "supply.receipts", "warehouse.movements", "warehouse.sales_lines", "supply.inspections",
-     "robot.telemetry", "robot.faults", "robot.accuracy_tests"],
+     "supply.exchange_rates", "warehouse.planning_parameters", "warehouse.decisions", "robot.telemetry", "robot.faults",
+     "robot.accuracy_tests", "robot.work_cycles"],
 )  # fmt: skip
 def test_planted_rejects_and_duplicates_are_all_there_is(company: Path, source: str) -> None:
     key = {
@@ -206,9 +222,13 @@ def test_planted_rejects_and_duplicates_are_all_there_is(company: Path, source: 
         "supply.receipts": ("receipt_id",),
         "supply.inspections": ("inspection_id",),
         "warehouse.movements": ("movement_id",),
+        "supply.exchange_rates": ("on", "currency"),
+        "warehouse.planning_parameters": ("item_id", "site", "_dt"),
+        "warehouse.decisions": ("recommendation_id", "decided_at"),
         "robot.telemetry": ("serial", "boot_id", "seq"),
         "robot.faults": ("fault_id",),
         "robot.accuracy_tests": ("test_id",),
+        "robot.work_cycles": ("serial", "boot_id", "cycle"),
     }[source]
     good, rejected = good_and_rejected(company, source)
     assert rejected == expected(company, source, "rejected")
@@ -220,6 +240,54 @@ def test_every_plant_points_to_a_file_and_every_kind_is_planted_within_30_days(c
     plants = planted(company)
     assert all((company / p["file"]).is_file() for p in plants)
     assert {(m.kind, m.source) for m in CALENDAR} == {(p["kind"], p["source"]) for p in plants}
+
+
+def test_a_cut_extract_names_the_keys_it_lacks(company: Path) -> None:
+    for source, key in (("supply.parts", "part_id"), ("warehouse.customers", "customer_id")):
+        [cut] = [p for p in planted(company) if (p["kind"], p["source"]) == ("cut_extract", source)]
+        there, before = (
+            {r[key] for r in records(file)[0]}
+            for file in (
+                company / cut["file"],
+                files_of(company, source)[files_of(company, source).index(company / cut["file"]) - 1],
+            )
+        )
+        assert before - there == set(cut["key"][key])
+        assert len(before - there) == cut["records"] > 0
+
+
+def test_a_new_item_is_listed_before_it_is_sold_and_a_dying_one_is_sold_no_more(seeded: Path) -> None:
+    items = pd.read_csv(seeded / "truth" / "items.csv").set_index("item_id")
+    sales = pd.DataFrame(good_and_rejected(seeded, "warehouse.sales_lines")[0])
+    first, last = sales.groupby("item_id")["ordered_at"].agg(["min", "max"]).to_numpy().T
+    sold = pd.DataFrame({"first": first, "last": last}, index=sorted(sales["item_id"].unique()))
+    new, dying = items[items["story"] == "new"], items[items["story"] == "dying"]
+    assert len(new) > 0 and len(dying) > 0
+    launched = new.join(sold, how="inner")
+    assert (launched["first"].str[:10] >= launched["launched_on"]).all()
+    gone = dying.join(sold, how="inner")
+    assert len(gone) > 0 and (gone["last"].str[:10] < gone["dies_on"]).all()
+    states = [{r["item_id"]: r["lifecycle"] for r in records(f)[0]} for f in files_of(seeded, "warehouse.items")]
+    assert [s["SP-0003"] for s in states[:5]] == ["development"] * 3 + ["active"] * 2
+
+
+def test_the_demand_of_a_month_is_what_the_sales_lines_say(seeded: Path) -> None:
+    sales = pd.DataFrame(good_and_rejected(seeded, "warehouse.sales_lines")[0]).astype(
+        {"quantity": int, "revision": int}
+    )
+    last = sales.sort_values(["revision", "changed_at"]).drop_duplicates(["order_id", "line"], keep="last")
+    last = last[last["status"] != "cancelled"]
+    demand = last.groupby(["item_id", last["ordered_at"].str[:8] + "01"])["quantity"].sum()
+    truth = pd.read_csv(seeded / "truth" / "demand_month.csv").set_index(["item_id", "month"])
+    told = truth.loc[truth["demand"] > 0, "demand"]
+    assert dict(told) == dict(demand)
+    parts = truth[truth.index.get_level_values("item_id").str.startswith("P-")]
+    assert (parts["demand"] == 0).all() and (parts["needed"] > 0).all() and len(parts) > 50
+
+
+def test_more_suppliers_than_the_items_need_can_be_had(tmp_path: Path) -> None:
+    simulate(tmp_path, days=1, suppliers=70, **TINY)
+    assert len(records(files_of(tmp_path, "supply.suppliers")[0])[0]) == 70
 
 
 def test_late_records_are_one_to_twenty_days_older_than_their_folder(company: Path) -> None:
@@ -256,6 +324,7 @@ def test_wrong_spans_and_settings_are_refused(company: Path, tmp_path: Path) -> 
         {"days": 0},
         {"hz": 0.0},
         {"items": 3},
+        {"suppliers": 2},
         {"robots": 0},
         {"days": 5, "since": day(9)},
         {"since": day(4), "until": day(2)},

@@ -46,3 +46,25 @@ def test_a_receipt_keeps_its_order_line(given, expected):
 def test_contacts_of_suppliers_stay_in_the_restricted_zone():
     assert silver.supplier_files.restricted
     assert silver.supplier_files.path == "restricted/supply/silver/supplier_files"
+
+
+def test_no_product_is_a_part_of_itself(broken):
+    assert broken(
+        silver.bom,
+        "product_id revision part_id quantity valid_from",
+        ("ARM-1", 1, "P-1", 2, "2026-01-05"),
+        ("ARM-1", 0, "ARM-1", 0, "1926-01-05"),
+    ) == [[], ["revision", "part_id", "quantity", "valid_from"]]
+
+
+def test_a_rate_is_what_a_known_currency_is_worth_today(broken):
+    assert broken(
+        silver.exchange_rates,
+        "currency day rate known_on",
+        ("USD", "2026-01-05", "0.92", "2026-01-05"),
+        ("usd", "2026-01-07", 0, "2026-01-05"),
+    ) == [[], ["currency", "day", "rate"]]
+
+
+def test_a_part_is_made_or_bought(broken):
+    assert broken(silver.part_files, "part_id make_or_buy", ("P-1", "buy"), ("P-2", "rent")) == [[], ["make_or_buy"]]

@@ -1,11 +1,11 @@
-"""Stock by day and month, and what customers wanted."""
+"""Stock by day and month, and what it is worth."""
 
 from datetime import date
 
 import pytest
 from chispa import assert_df_equality
 
-from lake.warehouse import gold, silver
+from lake.warehouse import gold, gold_dims, silver
 
 AMOUNTS = [c.name for c in gold.stock_change_day.columns if not c.null and c.name != "movements"]
 
@@ -23,41 +23,39 @@ def changes(given):
 
 
 @pytest.fixture
-def months(given, changes):
+def versions(given):
+    """dim_item of (item, standard_cost, currency, valid_from, valid_to)."""
+    return lambda *rows: given(gold_dims.dim_item, "item_id standard_cost currency valid_from valid_to", *rows)
+
+
+@pytest.fixture
+def months(given, changes, versions):
     """stock_month of these changes until `last`, from scratch unless rows of the month before are given."""
 
-    def of(*rows, last, previous=()):
+    def of(*rows, last, previous=(), costs=()):
         names = "item_id site month closing blocked_closing since"
         return gold.stock_month(
-            changes(*rows), previous=given(gold.stock_month, names, *previous), last=date.fromisoformat(last)
+            changes(*rows),
+            versions(*costs),
+            previous=given(gold.stock_month, names, *previous),
+            last=date.fromisoformat(last),
         )
 
     return of
 
 
 @pytest.fixture
-def days(given, changes, months):
+def days(given, changes, months, versions):
     """stock_day of these changes and counts (item, site, at, quantity)."""
 
-    def of(*rows, counts=()):
+    def of(*rows, counts=(), costs=()):
         counted = given(silver.counts, "item_id site counted_at quantity", *counts)
-        return gold.stock_day(months(*rows, last=max(r[2] for r in rows)), changes(*rows), counted)
+        return gold.stock_day(months(*rows, last=max(r[2] for r in rows)), changes(*rows), counted, versions(*costs))
 
     return of
 
 
-@pytest.fixture
-def demand(given, changes, months):
-    """demand_day of these sales (item, ordered_at, quantity, status) and changes."""
-
-    def of(*rows, moved=(), last="2026-01-31"):
-        sales = given(silver.sales_lines, "item_id ordered_at quantity status", *rows)
-        return gold.demand_day(sales, changes(*moved), months(*moved, last=last))
-
-    return of
-
-
-def test_a_day_adds_up_by_kind(given, expected):
+def test_a_day_adds_up_by_kind(given, expected, versions):
     moves = given(
         silver.movements,
         "item_id site at kind quantity quantity_signed blocked_signed",
@@ -68,7 +66,7 @@ def test_a_day_adds_up_by_kind(given, expected):
     )
     names = "received issued blocked quantity_in quantity_out adjusted net blocked_net movements"
     assert_df_equality(
-        gold.stock_change_day(moves).select(*names.split()),
+        gold.stock_change_day(moves, versions()).select(*names.split()),
         expected(gold.stock_change_day, names, (10, 4, 2, 10, 4, 1, 7, 2, 4)),
         ignore_nullable=True,
     )
@@ -196,62 +194,44 @@ def test_a_count_shows_its_difference(days, expected):
     )
 
 
-def test_demand_is_what_was_ordered_and_not_cancelled(demand, expected):
-    made = demand(
-        ("P-1", "2026-01-05T08:00", 3, "shipped"),
-        ("P-1", "2026-01-05T09:00", 2, "open"),
-        ("P-1", "2026-01-05T10:00", 9, "cancelled"),
-        ("P-2", "2026-01-06T10:00", 9, "cancelled"),
+def test_what_moves_is_worth_what_it_cost_that_day(given, expected, versions, days, months):
+    costs = [
+        ("P-1", "2.00", "EUR", "2026-01-07", "2026-02-02"),  # before, nobody had said otherwise
+        ("P-1", "3.00", "USD", "2026-02-02", None),
+    ]
+    moves = given(
+        silver.movements,
+        "item_id site at kind quantity quantity_signed blocked_signed",
+        ("P-1", "leipzig", "2026-01-05T08:00", "receipt", 10, 10, 0),
+        ("P-1", "leipzig", "2026-02-02T08:00", "issue", 4, -4, 0),
+        ("P-2", "leipzig", "2026-02-02T08:00", "receipt", 1, 1, 0),
     )
-    names = "item_id day demand shipped lines out_of_stock"
     assert_df_equality(
-        made.select(*names.split()),
-        expected(gold.demand_day, names, ("P-1", "2026-01-05", 5, 0, 2, None)),  # no stock is kept of it
-        ignore_nullable=True,
-    )
-
-
-def test_days_without_stock_anywhere_are_flagged(demand, expected):
-    made = demand(
-        ("P-1", "2026-01-13T08:00", 1, "open"),
-        moved=[
-            ("P-1", "leipzig", "2026-01-10", 5, 0),
-            ("P-1", "leipzig", "2026-01-11", 0, 5),
-            ("P-1", "austin", "2026-01-11", 0, 2),  # a negative shelf hides no other one
-            ("P-1", "austin", "2026-01-14", 9, 0),
-        ],
-    )
-    names = "day demand shipped lines out_of_stock"
-    assert_df_equality(
-        made.select(*names.split()),
+        gold.stock_change_day(moves, versions(*costs)).select("item_id", "day", "value_moved", "currency"),
         expected(
-            gold.demand_day,
-            names,
-            ("2026-01-11", 0, 7, 0, False),  # began with five on the shelf
-            ("2026-01-12", 0, 0, 0, True),
-            ("2026-01-13", 1, 0, 1, True),
+            gold.stock_change_day,
+            "item_id day value_moved currency",
+            ("P-1", "2026-01-05", "20.00", "EUR"),
+            ("P-1", "2026-02-02", "-12.00", "USD"),
+            ("P-2", "2026-02-02", None, None),
         ),
         ignore_row_order=True,
         ignore_nullable=True,
     )
-
-
-def test_empty_shelves_stay_empty_into_the_next_month(demand, expected):
-    made = demand(
-        ("P-2", "2026-02-02T08:00", 1, "open"),  # until this day February is known
-        moved=[("P-1", "leipzig", "2026-01-30", 5, 0), ("P-1", "leipzig", "2026-01-31", 0, 5)],
-        last="2026-02-02",
-    )
-    made = made.where("item_id = 'P-1'").select("day", "out_of_stock")
+    moved = [("P-1", "leipzig", "2026-02-01", 10, 0), ("P-1", "leipzig", "2026-02-02", 0, 4)]
     assert_df_equality(
-        made,
+        days(*moved, costs=costs).select("day", "closing", "value", "currency"),
         expected(
-            gold.demand_day,
-            "day out_of_stock",
-            ("2026-01-31", False),
-            ("2026-02-01", True),
-            ("2026-02-02", True),
+            gold.stock_day,
+            "day closing value currency",
+            ("2026-02-01", 10, "20.00", "EUR"),
+            ("2026-02-02", 6, "18.00", "USD"),
         ),
         ignore_row_order=True,
+        ignore_nullable=True,
+    )
+    assert_df_equality(
+        months(*moved, last="2026-02-02", costs=costs).select("month", "value", "currency"),
+        expected(gold.stock_month, "month value currency", ("2026-02-01", "18.00", "USD")),
         ignore_nullable=True,
     )

@@ -90,3 +90,25 @@ def test_what_the_planner_last_set_counts(given, expected):
         ignore_row_order=True,
         ignore_nullable=True,
     )
+
+
+def test_a_plan_must_be_possible(broken):
+    assert broken(
+        silver.planning_parameter_files,
+        "reorder_point order_up_to review_days service_target",
+        (10, 40, 7, "0.97"),
+        (None, 40, None, None),  # the planner need not set everything
+        (-1, 40, 0, 1),
+        (10, 9, 7, "0.97"),
+    ) == [[], [], ["reorder_point", "review_days", "service_target"], ["order_up_to"]]
+
+
+def test_an_answer_says_what_is_done(broken):
+    assert broken(
+        silver.decisions,
+        "decided_at known_on role action quantity",
+        ("2026-01-05T10:00", "2026-01-05", "planner", "changed", 5),
+        ("2026-01-05T10:00", "2026-01-05", "buyer", "refused", None),
+        ("2026-01-05T10:00", "2026-01-05", "visitor", "shrugged", -1),
+        ("2026-01-07T10:00", "2026-01-05", "buyer", "refused", 5),
+    ) == [[], [], ["role", "action", "quantity"], ["decided_at", "quantity"]]
