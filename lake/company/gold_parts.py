@@ -21,6 +21,8 @@ UNKNOWN = "unknown"
 SLOT = ["serial", "position", "part_id"]
 LOT = ["part_id", "supplier_id", "lot"]
 RATE = DecimalType(18, 3)
+FEWEST_FAILURES = 3
+"""Fewer failures of a lot are accidents."""
 
 
 @table(
@@ -221,7 +223,7 @@ def counters(lives: DataFrame, work_day: DataFrame, robots: DataFrame) -> DataFr
             StringType(),
             null=False,
             check="standing IN ('worse', 'not worse', 'too little')",
-            doc="worse: even the lower end is above the others' upper end; too little: nothing to compare",
+            doc="worse: 3 failures or more, and the lower end above the others' upper end; too little: none to compare",
         ),
     ],
 )
@@ -243,7 +245,8 @@ def part_reliability(part_life: DataFrame) -> DataFrame:
     own = per_million("failures", "cycles_at_risk")
     rest = per_million("others_failures", "others_cycles_at_risk")
     is_known = own[1].isNotNull() & rest[2].isNotNull()
-    standing = F.when(~is_known, "too little").when(own[1] > rest[2], "worse").otherwise("not worse")
+    is_worse = (own[1] > rest[2]) & (F.col("failures") >= FEWEST_FAILURES)
+    standing = F.when(~is_known, "too little").when(is_worse, "worse").otherwise("not worse")
     return rated.select(
         *LOT,
         "parts",

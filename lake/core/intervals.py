@@ -22,7 +22,8 @@ def wilson(hits: Column, trials: Column) -> tuple[Column, Column]:
     middle = p + F.try_divide(z * z, 2 * n)
     half = z * F.sqrt(F.try_divide(p * (1 - p), n) + F.try_divide(z * z, 4 * n * n))
     scale = 1 + F.try_divide(z * z, n)
-    return F.greatest((middle - half) / scale, F.lit(0.0)), F.least((middle + half) / scale, F.lit(1.0))
+    low, high = F.greatest((middle - half) / scale, F.lit(0.0)), F.least((middle + half) / scale, F.lit(1.0))
+    return F.when(n > 0, low), F.when(n > 0, high)
 
 
 def rate_ratio(hits: Column, exposure: Column, hits_before: Column, exposure_before: Column) -> tuple[Column, Column]:

@@ -215,9 +215,9 @@ def part_lives(books: Books, through: int) -> Frame:
     fleet = robot.fleet(company).iloc[rows["robot"]]
     begins = np.maximum(rows["fitted"].to_numpy(), fleet["commissioned"].to_numpy())
     closed = (rows["closed"] < through + 1).to_numpy()
-    until = np.where(closed, rows["opened"], np.minimum(through + 1, fleet["retired"]))
-    cycles_ = np.maximum(0, until - begins) * fleet["cycles_a_day"].to_numpy()
     ended = np.where(rows["failed"], rows["opened"], rows["closed"])
+    until = np.where(closed, ended, np.minimum(through + 1, fleet["retired"]))
+    cycles_ = np.maximum(0, until - begins) * fleet["cycles_a_day"].to_numpy()
 
     def on(numbers: Any, known: Any) -> list[Any]:
         return [company.day(int(np.floor(n))) if k else None for n, k in zip(numbers, known, strict=True)]

@@ -227,7 +227,7 @@ def test_defects_are_per_million_inspected_with_their_interval(months, expected)
     names = "quantity_inspected defects_per_million defects_per_million_low defects_per_million_high"
     assert_df_equality(
         month.select(*names.split()),
-        expected(gold.supplier_month, names, (100, "100000.0", "60717.8", "160357.5")),
+        expected(gold.supplier_month, names, (100, "100000.0", "60718.7", "160355.5")),
         ignore_nullable=True,
     )
 
