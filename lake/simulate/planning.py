@@ -21,7 +21,7 @@ from lake.simulate.company import (
 from lake.simulate.supply import updated
 
 REORDER_DAYS = 28
-ORDER_DAYS = 30
+ORDER_DAYS = 120
 """A planner orders when stock is below what `REORDER_DAYS` take, up to what `ORDER_DAYS` more would take."""
 SITE_SHARE = (0.6, 0.2, 0.2)
 REVISED_ON_DAY = 2
