@@ -10,6 +10,7 @@ from lake.company import gold_demand as company_demand
 from lake.company import gold_parts as company_gold_parts
 from lake.company import gold_variants as company_gold_variants
 from lake.company import reports as company_reports
+from lake.company import reports_fleet as company_fleet
 from lake.core.errors import LakeError
 from lake.core.graph import ordered
 from lake.core.law import Law
@@ -23,7 +24,6 @@ from lake.robot import gold_health as robot_gold_health
 from lake.robot import gold_work as robot_gold_work
 from lake.robot import laws as robot_laws
 from lake.robot import public as robot_public
-from lake.robot import reports as robot_reports
 from lake.robot import silver as robot_silver
 from lake.robot import silver_work as robot_silver_work
 from lake.supply import bronze as supply_bronze
@@ -80,7 +80,7 @@ REPORTS: list[Report] = [
     company_reports.overview,
     company_reports.supply,
     company_reports.warehouse,
-    robot_reports.robots,
+    company_fleet.robots,
     company_reports.models,
 ]
 """The pages of the report, in their order."""

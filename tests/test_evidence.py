@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lake.core.evidence import Z_99, chance_of_at_most, median, shift, survival, wilson
+from lake.core.evidence import chance_of_at_most, chance_of_hits, chance_of_rank, median, shift, survival, wilson
 
 
 def test_a_series_that_doubles_is_split_where_it_does():
@@ -38,7 +38,7 @@ def test_a_share_of_none_of_ten_may_still_be_a_fifth():
     low, high = wilson(0, 10)
     assert (low, round(high, 3)) == (0.0, 0.213)
     assert wilson(0, 0) == (0.0, 1.0)
-    assert wilson(5, 10, Z_99)[1] > wilson(5, 10)[1]
+    assert wilson(5, 10, 2.5758)[1] > wilson(5, 10)[1]
 
 
 def test_nothing_in_a_quarter_that_usually_has_nine_is_chance_once_in_eight_thousand():
@@ -67,3 +67,21 @@ def test_the_interval_of_survival_holds_its_share_and_stays_between_none_and_all
 def test_what_never_failed_survives_whole():
     assert [(s.at, s.share) for s in survival([5, 6], [False, False])] == [(0.0, 1.0)]
     assert median(survival([5, 6], [False, False])) is None
+
+
+def test_the_two_highest_of_six_are_so_by_chance_once_in_fifteen_times():
+    assert chance_of_rank([1.6, 0.3], [0.1, 0.06, 0.0, 0.02]) == pytest.approx(1 / 15)
+    assert chance_of_rank([0.0, 0.01], [0.1, 0.06, 0.02]) == 1.0
+    assert chance_of_rank([1.0], []) == 1.0
+
+
+def test_a_large_group_that_ranks_high_is_hardly_chance_and_one_in_the_middle_is():
+    assert chance_of_rank([n + 100.0 for n in range(40)], [float(n) for n in range(40)]) < 1e-12
+    assert chance_of_rank([2.0 * n for n in range(40)], [2.0 * n + 1 for n in range(40)]) == pytest.approx(
+        0.58, abs=0.03
+    )
+
+
+def test_the_lady_who_tells_three_of_four_cups_may_have_guessed_and_one_who_tells_all_hardly():
+    assert chance_of_hits(3, 4, 1, 4) == pytest.approx(17 / 70)
+    assert chance_of_hits(4, 4, 0, 4) == pytest.approx(1 / 70)

@@ -1,36 +1,40 @@
-"""What the company's own pages show: the night as the operator sees it, and what only joined departments can say."""
+"""The company's pages: the night as the operator sees it, and what only joined departments can say."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lake.company import reports_orders, reports_stock
 from lake.company.gold import stock_position
 from lake.company.places import COMPANY
-from lake.core.report import COLOURS, Chart, Facts, Number, Page, Reject, Said, counted, plain, report
+from lake.company.reports_models import coverage, errors, outcomes
+from lake.company.reports_night import NIGHTS, accounts, arrivals, gantt, is_slow, rejections
+from lake.core.report import Facts, Number, Page, Said, counted, dearest, part, report
 from lake.supply import reports as supply_reports
+from lake.supply import reports_suppliers
 from lake.supply.gold import fct_order_line, supplier_month
 from lake.supply.models import lead_time_score
+from lake.supply.silver import bom, supplier_parts
 from lake.warehouse import reports as warehouse_reports
+from lake.warehouse import reports_stories
+from lake.warehouse.gold import stock_change_day, stock_day
+from lake.warehouse.gold_demand import demand_day
+from lake.warehouse.silver import movements
 
 if TYPE_CHECKING:
     import pandas as pd
 
-NIGHTS = 35
-STATES = {
-    "delivered": COLOURS["good_light"],
-    "unchanged": "#eceff0",
-    "late": COLOURS["note"],
-    "some rejected": COLOURS["warn"],
-    "deferred": "#7d6aa0",
-    "file rejected": COLOURS["bad"],
-    "missing": COLOURS["ink"],
-}
-NOTICED_SHARE = 0.05
-"""A delivery of which more is rejected is coloured so."""
-TWICE = ("duplicate", "superseded")
-HARMLESS, BROKEN = "delivered before: nothing is lost", "broke a rule"
+AGREED_DAYS = 14
+"""Agreements are delivered daily; one that was not named for so many days is not asked for an order."""
+LINES = part(
+    fct_order_line,
+    "order_id line supplier_id part_id ship_to_site unit_price currency ordered_at promised_first promised_last "
+    "quantity_open lead_time_days is_open",
+)
 
 
 @report(title="Overview", reader="operator", inputs=[])
@@ -57,7 +61,14 @@ def overview(*, facts: Facts) -> Page:
         if not s["why"].startswith("below ")
     ]
     notes += [f"{source}: {said}" for source, account in sorted(facts.sources.items()) for said in _problems(account)]
-    return Page(finding, notes=tuple(notes[:6]), charts=(arrivals(facts), rejections(facts)))
+    slow = [s for s in facts.steps if is_slow(s.seconds, s.usual)]
+    notes += [f"{s.table} took {s.seconds:,.0f} s, {s.usual:,.0f} s by the median of its nights" for s in slow[:3]]
+    return Page(
+        finding,
+        notes=tuple(notes[:8]),
+        charts=(accounts(facts), rejections(facts), arrivals(facts), gantt(facts)),
+        filters=("source",),
+    )
 
 
 def _none_or(number: int, one: str, many: str) -> str:
@@ -80,122 +91,121 @@ def _problems(account: Mapping[str, Any]) -> list[str]:
     return told
 
 
-def arrivals(facts: Facts) -> Chart:
-    """Sources × nights: what became of each delivery."""
-    import altair as alt
-
-    title = "Deliveries by source and night"
-    begin = facts.as_of - timedelta(NIGHTS)
-    shown = [n for n in facts.nights if n.day > begin]
-    if not shown:
-        return Chart(
-            title, "No delivery of these nights is in the journal: the sources of this lake are read as one file each."
-        )
-    rows = []
-    for n in shown:
-        share = n.rejected / n.lines if n.lines else 0.0
-        state = "some rejected" if n.state == "delivered" and share > NOTICED_SHARE else n.state
-        rows.append(
-            {
-                "source": n.source.replace(".bronze.", " / "),
-                "night": n.day.isoformat(),
-                "state": state,
-                "lines": n.lines,
-            }
-            | {"rejected": f"{n.rejected:,} ({share:.1%})"}
-        )
-    used = [s for s in STATES if any(r["state"] == s for r in rows)]
-    cells = (
-        alt.Chart(alt.InlineData(values=rows))
-        .mark_rect(stroke="white", strokeWidth=1)
-        .encode(
-            x=alt.X("yearmonthdate(night):O", title=None).axis(
-                format="%-d %b", labelAngle=0, labelOverlap=True, ticks=False
-            ),
-            y=alt.Y("source:N", title=None).axis(ticks=False),
-            color=alt.Color("state:N", title=None)
-            .scale(domain=used, range=[STATES[s] for s in used])
-            .legend(orient="top", symbolType="square"),
-            tooltip=[
-                alt.Tooltip("source:N"),
-                alt.Tooltip("night:N", title="delivered for"),
-                alt.Tooltip("state:N"),
-                alt.Tooltip("lines:Q", format=","),
-                alt.Tooltip("rejected:N"),
-            ],
-        )
-        .properties(width="container", height=20 * len({r["source"] for r in rows}))
-    )
-    odd = [r for r in rows if r["state"] not in ("delivered", "unchanged")]
-    return Chart(
-        title,
-        f"The last {NIGHTS} nights. Late: it came after the night that wanted it. "
-        f"Some rejected: more than {NOTICED_SHARE:.0%} of its lines. "
-        "Unchanged: the same content as before.",
-        (),
-        (("", cells.to_dict()),),
-        tuple(odd[-40:]),
-    )
-
-
-def rejections(facts: Facts) -> Chart:
-    """Rejected records by table and reason."""
-    import altair as alt
-
-    title = "Rejected records by reason"
-    if not facts.rejects:
-        return Chart(title, "No record is rejected in this release.")
-    ranked = sorted(facts.rejects, key=lambda r: -r.records)
-    rows = [
-        {"reason": _reason(r), "records": r.records, "kind": HARMLESS if r.rule in TWICE else BROKEN}
-        for r in ranked[:18]
-    ]
-    base = alt.Chart(alt.InlineData(values=rows)).encode(
-        x=alt.X("records:Q", title="records").axis(tickMinStep=1, tickCount=5),
-        y=alt.Y("reason:N", title=None, sort=[_reason(r) for r in ranked[:18]]).axis(labels=False, ticks=False),
-        tooltip=["reason:N", alt.Tooltip("records:Q", format=","), "kind:N"],
-    )
-    scale = alt.Scale(domain=[BROKEN, HARMLESS], range=["#e6b978", COLOURS["line"]])
-    bars = base.mark_bar(height=17).encode(
-        color=alt.Color("kind:N", title=None, scale=scale, legend=alt.Legend(orient="top", columns=1))
-    )
-    text = base.mark_text(align="left", baseline="middle", dx=5).encode(text="reason:N", x=alt.value(0))
-    chart = alt.layer(bars, text).properties(width="container", height=21 * len(rows))
-    rest = f" The {len(rows)} commonest of {len(ranked)} reasons." if len(ranked) > len(rows) else ""
-    return Chart(
-        title,
-        f"Each record once, by the first rule it broke; lake rejected shows the records themselves.{rest}",
-        (),
-        (("", chart.to_dict()),),
-        tuple(rows),
-    )
-
-
-def _reason(reject: Reject) -> str:
-    where = f" of {reject.column}" if reject.column and reject.rule not in TWICE else ""
-    return f"{reject.table.replace('.silver.', ' / ')}: {reject.rule}{where}"
-
-
-@report(title="Supply", reader="buyer", inputs=[fct_order_line, supplier_month, lead_time_score, stock_position])
+@report(
+    title="Supply",
+    reader="buyer",
+    inputs=[
+        LINES,
+        supplier_month,
+        lead_time_score,
+        stock_position,
+        part(
+            supplier_parts,
+            "supplier_id part_id quoted_lead_time_days min_order_quantity order_multiple unit_price currency approved "
+            "status known_on",
+            recent=("known_on", AGREED_DAYS),
+        ),
+        bom,
+    ],
+)
 def supply(
-    lines: pd.DataFrame, months: pd.DataFrame, scores: pd.DataFrame, stock: pd.DataFrame, *, facts: Facts
+    lines: pd.DataFrame,
+    months: pd.DataFrame,
+    scores: pd.DataFrame,
+    stock: pd.DataFrame,
+    agreements: pd.DataFrame,
+    components: pd.DataFrame,
+    *,
+    facts: Facts,
 ) -> Page:
-    """Which supplier will be late, and with how much money?"""
-    costs = stock[stock["site"] == COMPANY].drop_duplicates("item_id").set_index("item_id")
-    own = supply_reports.priced(lines)
-    cost = own["part_id"].map(costs["unit_cost"].astype(float)) if len(costs) else None
-    if cost is None or cost[own["is_open"]].isna().all():
-        return supply_reports.buying(own, months, scores, worth=None, facts=facts)
-    valued = own.assign(
-        open_value=own["quantity_open"].astype(float) * cost, open_currency=own["part_id"].map(costs["currency"])
+    """What to order today of whom, and which late line stops what?"""
+    if lines.empty:
+        return Page(("There is no purchase-order line in this release.",))
+    items = stock[stock["site"] == COMPANY].drop_duplicates("item_id").set_index("item_id")
+    valued, worth = supply_reports.priced(lines), fct_order_line
+    cost = valued["part_id"].map(items["unit_cost"].astype(float)) if len(items) else None
+    if cost is not None and cost[valued["is_open"]].notna().any():
+        worth, currency = stock_position, valued["part_id"].map(items["currency"])
+        valued = valued.assign(open_value=valued["quantity_open"].astype(float) * cost, open_currency=currency)
+    waiting = supply_reports.forecast(valued, scores, facts.as_of)
+    orders = reports_orders.to_order(stock, agreements, months, lines, facts.as_of)
+    late = reports_orders.stopped(waiting, stock, components, facts.as_of)
+    changed = reports_suppliers.changes(lines, facts.as_of)
+    stopping = set(late[late["stopped_value"] > 0]["part_id"])
+    others = waiting[~(waiting["is_late"] & waiting["part_id"].isin(stopping))]
+    advice = [
+        *reports_orders.order_advice(orders),
+        *reports_orders.stop_advice(late),
+        *supply_reports.calls(others, facts.as_of, worth),
+    ]
+    notes = ["Open quantities are valued at standard cost."] if worth is stock_position and len(waiting) else []
+    return Page(
+        finding=(
+            *(reports_orders.order_finding(orders) if len(stock) else ()),
+            *supply_reports.finding(waiting, facts.as_of, worth),
+        ),
+        advice=dearest(advice),
+        notes=(*notes, *([reports_suppliers.RULE] if len(changed) else [])),
+        stories=tuple(reports_suppliers.stories(changed)),
+        charts=(
+            *([reports_orders.order_list(orders)] if len(stock) else []),
+            reports_orders.late_list(late, facts.as_of, (fct_order_line, stock_position, bom)),
+            supply_reports.promises(waiting, facts.as_of, scored=not scores.empty),
+            supply_reports.lead_times(months, first=list(changed["supplier"])),
+            reports_suppliers.scorecard(months, changed, facts.as_of),
+        ),
+        filters=("supplier", "site"),
     )
-    return supply_reports.buying(valued, months, scores, worth=stock_position, facts=facts)
 
 
-@report(title="Warehouse", reader="planner", inputs=[stock_position])
-def warehouse(stock: pd.DataFrame, *, facts: Facts) -> Page:
-    """Where is money frozen, and what runs short?"""
-    return warehouse_reports.stock(stock, stock_position)
+@report(
+    title="Warehouse",
+    reader="planner",
+    inputs=[
+        stock_position,
+        part(stock_change_day, "item_id day net", recent=("day", reports_stock.PAST_DAYS)),
+        LINES,
+        part(demand_day, "item_id day lines"),
+        part(stock_day, "site item_id day", where=[("counted", ">=", Decimal(0))]),
+        part(
+            movements,
+            "site reference_id",
+            where=[("reference_type", "=", "count"), ("quantity_signed", ">", Decimal(0))],
+        ),
+    ],
+)
+def warehouse(
+    stock: pd.DataFrame,
+    changes: pd.DataFrame,
+    lines: pd.DataFrame,
+    demand: pd.DataFrame,
+    counts: pd.DataFrame,
+    corrections: pd.DataFrame,
+    *,
+    facts: Facts,
+) -> Page:
+    """Where is money frozen and for which part, what runs short, and what is one item's stock?"""
+    page = warehouse_reports.stock(stock, stock_position)
+    if not page.charts:
+        return page
+    company = stock[stock["site"] == COMPANY]
+    fallen = reports_stories.dying(demand, facts.as_of)
+    sites = reports_stories.miscounting(counts, corrections)
+    stories = (
+        *reports_stories.miscounting_stories(sites),
+        *reports_stories.dying_stories(fallen, company, stock_position),
+    )
+    return replace(
+        page,
+        stories=stories,
+        notes=(*page.notes, *(reports_stories.RULES if stories else ())),
+        charts=(
+            reports_stock.frozen_list(stock),
+            reports_stock.stock_lines(stock, changes, lines, facts.as_of),
+            *page.charts,
+        ),
+        filters=("class", "site"),
+    )
 
 
 @report(title="Models", reader="data scientist", inputs=[lead_time_score])
@@ -212,7 +222,7 @@ def models(scores: pd.DataFrame, *, facts: Facts) -> Page:
         gain = 1 - ours["mae"] / theirs["mae"] if theirs["mae"] else 0.0
         said.append(
             f"{card['model']} misses by {ours['mae']:.1f} days on average against {theirs['mae']:.1f} of its baseline "
-            f"({abs(gain):.0%} {'better' if gain >= 0 else 'worse'}) over {counted(ours_rows(card), 'outcome')} it had "
+            f"({abs(gain):.0%} {'better' if gain >= 0 else 'worse'}) over {counted(outcomes(card), 'outcome')} it had "
             f"not seen; "
             f"{ours['between_p10_p90']:.0%} fell into its 80 % interval. The {card['served']} is served."
         )
@@ -222,91 +232,3 @@ def models(scores: pd.DataFrame, *, facts: Facts) -> Page:
         for c in facts.cards
     ]
     return Page(tuple(said), notes=tuple(notes), charts=tuple(charts))
-
-
-def ours_rows(card: Mapping[str, Any]) -> int:
-    return int(card["metrics"]["rows"])
-
-
-def _folds(card: Mapping[str, Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "fold": f"{f['from']} – {f['until']}",
-            "who": who,
-            "mae": f[who]["mae"],
-            "covered": f[who]["between_p10_p90"],
-            "rows": f["rows"],
-        }
-        for f in card["folds"]
-        for who in ("model", "baseline")
-    ]
-
-
-def errors(card: Mapping[str, Any]) -> Chart:
-    """Mean absolute error of the model and its baseline, fold by fold."""
-    import altair as alt
-
-    rows = _folds(card)
-    data = alt.InlineData(values=rows)
-    y = alt.Y("fold:N", title=None, sort=None)
-    line = alt.Chart(data).mark_line(color=COLOURS["line"], strokeWidth=3).encode(x="mae:Q", y=y, detail="fold:N")
-    dots = (
-        alt.Chart(data)
-        .mark_circle(size=90, opacity=1)
-        .encode(
-            x=alt.X("mae:Q", title="mean absolute error, days").scale(zero=False, nice=True).axis(tickCount=5),
-            y=y,
-            color=_who(),
-            tooltip=["fold:N", "who:N", alt.Tooltip("mae:Q", title="days", format=".2f"), "rows:Q"],
-        )
-    )
-    chart = alt.layer(line, dots).properties(width="container", height=40 * len(card["folds"]))
-    return Chart(
-        f"{card['model']}: error, walking forward",
-        f"Each span was forecast by what could be learnt before it; left is better. Baseline: {card['baseline']}.",
-        (lead_time_score,),
-        (("", chart.to_dict()),),
-        tuple(plain(rows)),
-        beside=True,
-    )
-
-
-def coverage(card: Mapping[str, Any]) -> Chart:
-    """Share of the outcomes inside the 80 % interval, fold by fold."""
-    import altair as alt
-
-    rows = _folds(card)
-    y = alt.Y("fold:N", title=None, sort=None)
-    wanted = (
-        alt.Chart(alt.InlineData(values=[{"wanted": 0.8}]))
-        .mark_rule(strokeDash=[4, 3], color=COLOURS["muted"])
-        .encode(x="wanted:Q")
-    )
-    dots = (
-        alt.Chart(alt.InlineData(values=rows))
-        .mark_circle(size=90, opacity=1)
-        .encode(
-            x=alt.X("covered:Q", title="outcomes between p10 and p90")
-            .scale(domain=[0, 1])
-            .axis(format="%", tickCount=5),
-            y=y,
-            color=_who(),
-            tooltip=["fold:N", "who:N", alt.Tooltip("covered:Q", title="covered", format=".0%"), "rows:Q"],
-        )
-    )
-    chart = alt.layer(wanted, dots).properties(width="container", height=40 * len(card["folds"]))
-    return Chart(
-        f"{card['model']}: does the interval hold?",
-        "80 % of what came should lie between p10 and p90 (dashed); left of it: too sure, right: too wide.",
-        (lead_time_score,),
-        (("", chart.to_dict()),),
-        tuple(plain(rows)),
-        beside=True,
-    )
-
-
-def _who() -> Any:
-    import altair as alt
-
-    scale = alt.Scale(domain=["model", "baseline"], range=[COLOURS["note"], COLOURS["calm"]])
-    return alt.Color("who:N", title=None, scale=scale, legend=alt.Legend(orient="top"))

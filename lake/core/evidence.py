@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 Z_90 = 1.6449
 """Standard normal quantile of a two-sided 90 % interval."""
-Z_99 = 2.5758
-"""And of one of 99 %."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Shift:
     sigmas: float
 
 
-def shift(values: Sequence[float], known: Sequence[bool] | None = None, *, least: int) -> Shift | None:
+def shift(values: ArrayLike, known: ArrayLike | None = None, *, least: int) -> Shift | None:
     """Where a series splits best into two parts of at least `least` values each; None if it is shorter, or all equal.
 
     known   false for a value of which it is only known that it will be at least that
@@ -63,6 +63,13 @@ def wilson(hits: float, trials: float, z: float = Z_90) -> tuple[float, float]:
     return max((middle - half) / scale, 0.0), min((middle + half) / scale, 1.0)
 
 
+def chance_of_hits(hits: int, trials: int, others: int, elsewhere: int) -> float:
+    """The chance of `hits` or more in `trials`, if they and `others` of `elsewhere` fell anywhere (Fisher, 1934)."""
+    whole, total = trials + elsewhere, hits + others
+    ways = sum(math.comb(trials, k) * math.comb(elsewhere, total - k) for k in range(hits, min(total, trials) + 1))
+    return ways / math.comb(whole, total)
+
+
 def chance_of_at_most(count: int, mean: float) -> float:
     """The chance that a Poisson count with this mean is `count` or less."""
     term = total = math.exp(-mean)
@@ -83,7 +90,7 @@ class Survival:
     at_risk: int
 
 
-def survival(lasted: Sequence[float], failed: Sequence[bool]) -> list[Survival]:
+def survival(lasted: ArrayLike, failed: ArrayLike) -> list[Survival]:
     """The product-limit estimate (Kaplan and Meier, 1958), a step at each failure, beginning with all at 0.
 
     `lasted`: until it failed, or was last seen whole. The intervals are from Greenwood's variance (1926), taken on the
@@ -107,3 +114,25 @@ def survival(lasted: Sequence[float], failed: Sequence[bool]) -> list[Survival]:
 def median(steps: Sequence[Survival]) -> float | None:
     """When half have ended; None if fewer have."""
     return next((s.at for s in steps if s.share <= 0.5), None)
+
+
+MOST_SPLITS = 20_000
+"""So many ways to choose a group are gone through one by one."""
+
+
+def chance_of_rank(group: Sequence[float], others: Sequence[float]) -> float:
+    """The chance that a group as large, drawn from all these values, ranks as high as this one (Wilcoxon, 1945).
+
+    Exact where all ways to draw it can be gone through, else by the normal distribution.
+    """
+    n, m = len(group), len(others)
+    if not n or not m:
+        return 1.0
+    counts = np.unique(np.asarray([*group, *others], dtype=float), return_inverse=True, return_counts=True)[1:]
+    ranks = (np.cumsum(counts[1]) - (counts[1] - 1) / 2)[counts[0]]
+    own = float(ranks[:n].sum())
+    if math.comb(n + m, n) <= MOST_SPLITS:
+        as_high = sum(float(sum(drawn)) >= own - 1e-9 for drawn in combinations(ranks.tolist(), n))
+        return as_high / math.comb(n + m, n)
+    sigma = math.sqrt(n * m / ((n + m) * (n + m - 1.0)) * float(((ranks - ranks.mean()) ** 2).sum()))
+    return 0.5 * math.erfc((own - n * float(ranks.mean()) - 0.5) / sigma / math.sqrt(2)) if sigma else 1.0

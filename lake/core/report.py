@@ -257,6 +257,16 @@ def day(value: date) -> str:
     return f"{value.day} {value:%b %Y}"
 
 
+def in_one_currency(rows: Iterable[Mapping[str, Any]]) -> tuple[dict[str, Any], ...]:
+    """The rows with their currency in the name of `value`, if it is the same everywhere."""
+    listed = [dict(r) for r in rows]
+    currencies = {r["currency"] for r in listed if r["currency"]}
+    if len(currencies) != 1:
+        return tuple(listed)
+    name = f"value, {currencies.pop()}"
+    return tuple({name if k == "value" else k: v for k, v in r.items() if k != "currency"} for r in listed)
+
+
 def counted(number: int, one: str, many: str = "") -> str:
     """`1 line`, `7 lines`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"

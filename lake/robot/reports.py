@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from lake.core.report import COLOURS, Advice, Chart, Facts, Page, Said, count, day, plain, report
+from lake.core.report import COLOURS, Advice, Chart, Page, Said, count, day, plain
 from lake.robot.gold import accuracy_day, joint_day
 
 if TYPE_CHECKING:
     import pandas as pd
 
+MOST_ROBOTS, MOST_PANELS = 25, 12
+"""So many robots are drawn: those that changed most."""
+VARIANTS = {"arm_variant": "arm", "hand_variant": "hand"}
 QUIET_DAYS, LAST_DAYS = 14, 7
 """A joint's last week is held against its own quietest fortnight: a joint may have been worn when it was first seen."""
 WORSE = 1.25
@@ -19,9 +22,9 @@ DRIFT_MM = 0.05
 """Mean position error so far above the first week's is worth a calibration."""
 
 
-@report(title="Robots", reader="fleet engineer", inputs=[joint_day, accuracy_day])
-def robots(joints: pd.DataFrame, accuracy: pd.DataFrame, *, facts: Facts) -> Page:
-    """Which joint runs worse than it did, and which robot loses its accuracy?"""
+def condition(joints: pd.DataFrame, accuracy: pd.DataFrame, robots: pd.DataFrame) -> Page:
+    """Which joint runs worse than it did, and which robot loses its accuracy? `robots`: what each is now."""
+    variants = robots.rename(columns=VARIANTS)[["serial", *VARIANTS.values()]].drop_duplicates("serial")
     ran = joints[joints["samples"] > 0]
     if ran.empty and accuracy.empty:
         return Page(("No robot sent telemetry or was tested in this release.",))
@@ -51,7 +54,11 @@ def robots(joints: pd.DataFrame, accuracy: pd.DataFrame, *, facts: Facts) -> Pag
         finding=(*joints_found(ran, held, worse), *robots_found(drift, off)),
         advice=tuple(advice[:5]),
         notes=(note,) if advice else (),
-        charts=(heat(held) if len(held) else currents(ran), trend(followed, held), accuracy_trend(accuracy)),
+        charts=(
+            heat(held.merge(variants, on="serial", how="left")) if len(held) else currents(ran),
+            trend(followed, held),
+            accuracy_trend(accuracy.merge(variants, on="serial", how="left")),
+        ),
     )
 
 
@@ -85,17 +92,20 @@ def robots_found(drift: pd.DataFrame, off: pd.DataFrame) -> Said:
 
 def compared(ran: pd.DataFrame) -> pd.DataFrame:
     """One row per robot and joint seen long enough: its daily 95 % tracking errors at best, now and at worst."""
-    import pandas as pd
-
-    rows = []
-    for (serial, joint), days in ran.sort_values("day").groupby(["serial", "joint"]):
-        begin, end = days["day"].min(), days["day"].max()
-        quiet = days["error"].rolling(QUIET_DAYS).mean().min()
-        now = days[days["day"] > end - timedelta(LAST_DAYS)]["error"].mean()
-        worst = days["error"].rolling(LAST_DAYS).mean().max()
-        if (end - begin).days >= QUIET_DAYS + LAST_DAYS and quiet > 0:
-            rows.append((serial, joint, quiet, now, now / quiet, worst / quiet, end))
-    return pd.DataFrame(rows, columns=NAMES).astype(dict.fromkeys(["quiet", "now", "ratio", "peak"], float))
+    key = ["serial", "joint"]
+    days = ran.sort_values([*key, "day"], ignore_index=True)
+    joints = days.groupby(key, sort=False)
+    best, worst = (joints["error"].rolling(n).mean().groupby(level=key, sort=False) for n in (QUIET_DAYS, LAST_DAYS))
+    found = joints["day"].agg(begin="min", until="max").assign(quiet=best.min(), worst=worst.max())
+    end = joints["day"].transform("max")
+    recent = days[[(e - d).days < LAST_DAYS for e, d in zip(end, days["day"], strict=True)]]
+    found = found.assign(now=recent.groupby(key, sort=False)["error"].mean())
+    seen = [(u - b).days >= QUIET_DAYS + LAST_DAYS for u, b in zip(found["until"], found["begin"], strict=True)]
+    kept = found.assign(seen=seen)
+    kept = kept[kept["seen"] & (kept["quiet"] > 0)].reset_index()
+    kept = kept.assign(ratio=kept["now"] / kept["quiet"], peak=kept["worst"] / kept["quiet"])
+    told: pd.DataFrame = kept[NAMES].astype(dict.fromkeys(["quiet", "now", "ratio", "peak"], float))
+    return told
 
 
 def drifting(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -126,6 +136,9 @@ def heat(held: pd.DataFrame) -> Chart:
             f"No joint has been seen for the {QUIET_DAYS + LAST_DAYS} days that a comparison takes.",
             (joint_day,),
         )
+    many = held["serial"].nunique()
+    worst = held.groupby("serial")["ratio"].max().sort_values(ascending=False).index[:MOST_ROBOTS]
+    held = held[held["serial"].isin(worst)]
     data = alt.InlineData(values=plain(held.assign(text=held["ratio"].map("{:.2f}".format))))
     height = max(120, 34 * held["serial"].nunique())
     place = {"x": alt.X("joint:N", title="joint").axis(orient="top", labelAngle=0), "y": alt.Y("serial:N", title=None)}
@@ -159,10 +172,11 @@ def heat(held: pd.DataFrame) -> Chart:
     return Chart(
         title,
         f"The last {LAST_DAYS} days that a joint was seen, as a multiple of its own quietest fortnight: "
-        "1.00 is as good as it ever was.",
+        "1.00 is as good as it ever was."
+        + (f" The {MOST_ROBOTS} of {many} robots with the worst joints." if many > MOST_ROBOTS else ""),
         (joint_day,),
         (("", alt.layer(cells, text).properties(width="container", height=height).to_dict()),),
-        tuple(plain(held.nlargest(20, "ratio")[NAMES])),
+        tuple(plain(held.nlargest(20, "ratio")[[*NAMES, *VARIANTS.values()]])),
     )
 
 
@@ -261,10 +275,13 @@ def accuracy_trend(accuracy: pd.DataFrame) -> Chart:
     ).sort_values(["serial", "on"])
     end = tests["on"].max()
     tests = tests[tests["on"] > end - timedelta(180)]
+    newest = tests.drop_duplicates("serial", keep="last")
+    most = newest.assign(grown=newest["error"] - newest["first"]).sort_values("grown", ascending=False)["serial"]
+    tests = tests[tests["serial"].isin(most[:MOST_PANELS])]
     highest = float(tests["error"].max())
     panels = []
     for serial, own in tests.groupby("serial"):
-        base = alt.Chart(alt.InlineData(values=plain(own[["on", "error", "first", "poses"]])))
+        base = alt.Chart(alt.InlineData(values=plain(own[["on", "error", "first", "poses", "arm", "hand"]])))
         x = alt.X("on:T", title=None).axis(format="%-d %b", tickCount=4)
         y = alt.Y("error:Q", title=None).scale(domain=[0, highest]).axis(tickCount=4)
         line = base.mark_line(strokeWidth=1.5, color=COLOURS["note"]).encode(x=x, y=y)
@@ -279,9 +296,10 @@ def accuracy_trend(accuracy: pd.DataFrame) -> Chart:
         )
         first = base.mark_rule(strokeDash=[4, 3], color=COLOURS["muted"]).encode(y="mean(first):Q")
         panels.append((str(serial), alt.layer(line, dots, first).properties(width="container", height=130).to_dict()))
-    newest = tests.groupby("serial").tail(1)[["serial", "on", "error", "first", "poses"]]
+    newest = tests.drop_duplicates("serial", keep="last")[["serial", "arm", "hand", "on", "error", "first", "poses"]]
     said = (
         f"Mean error of the measured poses in mm, on one scale, in the half year until {day(end)}; "
         "dashed: its first week of tests."
+        + (f" The {MOST_PANELS} of {len(most)} robots that drifted most." if len(most) > MOST_PANELS else "")
     )
-    return Chart(title, said, (accuracy_day,), tuple(panels[:12]), tuple(plain(newest)), small=True)
+    return Chart(title, said, (accuracy_day,), tuple(panels), tuple(plain(newest)), small=True)

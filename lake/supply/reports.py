@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,11 @@ from lake.core.report import (
     COLOURS,
     Advice,
     Chart,
-    Facts,
     Number,
-    Page,
     Said,
     count,
     counted,
     day,
-    dearest,
     money,
     plain,
 )
@@ -33,27 +31,12 @@ LATE_LINES, OTHER_LINES = 10, 14
 """So many open lines are drawn, dearest first."""
 PAST_DAYS, AHEAD_DAYS = 45, 120
 """What the axis of promises spans around the day of the report; dots beyond stand at its ends."""
+PANELS = 12
 LONGEST_NAME = 22
 LATER_DAYS = 7
 """A median forecast so much later than the promise is worth a call."""
 ENOUGH = 10
 """So many lead times make a spread."""
-
-
-def buying(
-    lines: pd.DataFrame, months: pd.DataFrame, scores: pd.DataFrame, *, worth: Table | None, facts: Facts
-) -> Page:
-    """Which suppliers to call. `lines` carry open_value and open_currency, from `worth` or else from their prices."""
-    if lines.empty:
-        return Page(("There is no purchase-order line in this release.",))
-    waiting = forecast(lines, scores, facts.as_of)
-    source = worth or fct_order_line
-    return Page(
-        finding=finding(waiting, facts.as_of, source),
-        advice=dearest(calls(waiting, facts.as_of, source)),
-        notes=("Open quantities are valued at standard cost.",) if worth and len(waiting) else (),
-        charts=(promises(waiting, facts.as_of, scored=not scores.empty), lead_times(months)),
-    )
 
 
 def priced(lines: pd.DataFrame) -> pd.DataFrame:
@@ -150,6 +133,7 @@ def promises(waiting: pd.DataFrame, as_of: date, *, scored: bool) -> Chart:
     ends = [d for c in ("promised_last", "p90_on") for d in shown[c] if d is not None and d == d]
     begin = max(as_of - timedelta(PAST_DAYS), min(ends) - timedelta(3))
     end = min(as_of + timedelta(AHEAD_DAYS), max(*ends, as_of) + timedelta(5))
+    first_day, last_day = begin.isoformat(), end.isoformat()
     rows = []
     for row in plain(
         shown[[*LINE, "supplier_id", "part_id", "promised_last", "p10_on", "p50_on", "p90_on", "open_value", "is_late"]]
@@ -166,41 +150,43 @@ def promises(waiting: pd.DataFrame, as_of: date, *, scored: bool) -> Chart:
         rows.append(
             {
                 **row,
+                "supplier": row["supplier_id"],
                 "name": f"{row['supplier_id']} {row['part_id']}",
                 "row": f"{row['order_id']}/{row['line']}",
                 "expected": said,
             }
             | {
-                "low": max(low, as_of.isoformat()) if high and not passed else None,
-                "high": high if not passed else None,
+                "dot": min(max(row["promised_last"], first_day), last_day),
+                "low": min(max(low, as_of.isoformat()), last_day) if high and not passed else None,
+                "high": min(high, last_day) if high and not passed else None,
             }
             | {"state": "late" if row["is_late"] else "not yet due"}
         )
     data = alt.InlineData(values=rows)
     order = [r["row"] for r in rows]
     names = json.dumps({r["row"]: r["name"] for r in rows})  # a JSON object is an expression, whatever the names hold
-    scale = alt.Scale(type="time", domain=[begin.isoformat(), end.isoformat()], clamp=True)
     y = alt.Y("row:N", title=None, sort=order).axis(labelExpr=f"({names})[datum.value]", ticks=False, labelPadding=9)
     axis = alt.Axis(format="%-d %b", orient="top", tickCount=6, labelOverlap=True)
     tooltip = [
         alt.Tooltip("row:N", title="order line"),
-        alt.Tooltip("supplier_id:N", title="supplier"),
+        alt.Tooltip("supplier:N"),
         alt.Tooltip("part_id:N", title="part"),
         alt.Tooltip("promised_last:N", title="promised"),
         alt.Tooltip("expected:N", title="expected"),
         alt.Tooltip("open_value:Q", title=f"open, {currency}", format=",.0f"),
     ]
+    drawn = alt.X("low:T", title=None, axis=axis)
     bars = (
         alt.Chart(data)
         .mark_bar(height=7, cornerRadius=3, color=COLOURS["calm"], opacity=0.7)
         .transform_filter("datum.high != null")
-        .encode(x=alt.X("low:T", title=None, scale=scale, axis=axis), x2="high:T", y=y, tooltip=tooltip)
+        .encode(x=drawn, x2="high:T", y=y, tooltip=tooltip)
     )
     dots = (
         alt.Chart(data)
         .mark_circle(size=60, opacity=1)
         .encode(
-            x=alt.X("promised_last:T", title=None, scale=scale, axis=axis),
+            x=alt.X("dot:T", title=None, axis=axis),
             y=y,
             color=alt.Color("state:N", title=None)
             .scale(domain=["late", "not yet due"], range=[COLOURS["bad"], COLOURS["note"]])
@@ -209,9 +195,7 @@ def promises(waiting: pd.DataFrame, as_of: date, *, scored: bool) -> Chart:
         )
     )
     rule = (
-        alt.Chart(alt.InlineData(values=[{"day": as_of.isoformat()}]))
-        .mark_rule(color=COLOURS["ink"])
-        .encode(x=alt.X("day:T", scale=scale))
+        alt.Chart(alt.InlineData(values=[{"day": as_of.isoformat()}])).mark_rule(color=COLOURS["ink"]).encode(x="day:T")
     )
     chart = alt.layer(bars, rule, dots).properties(width="container", height=18 * len(rows))
     whose = (
@@ -221,7 +205,7 @@ def promises(waiting: pd.DataFrame, as_of: date, *, scored: bool) -> Chart:
     )
     tables = (fct_order_line, lead_time_score) if scored else (fct_order_line,)
     table = [
-        {k: r[k] for k in ("row", "supplier_id", "part_id", "promised_last", "expected", "open_value", "state")}
+        {k: r[k] for k in ("row", "supplier", "part_id", "promised_last", "expected", "open_value", "state")}
         for r in rows
     ]
     return Chart(
@@ -235,8 +219,8 @@ def promises(waiting: pd.DataFrame, as_of: date, *, scored: bool) -> Chart:
     )
 
 
-def lead_times(months: pd.DataFrame) -> Chart:
-    """Median and 90 % lead time of each supplier, month by month."""
+def lead_times(months: pd.DataFrame, *, first: Sequence[str] = ()) -> Chart:
+    """Median and 90 % lead time of some suppliers, month by month: `first` those named, then the busiest."""
     import altair as alt
 
     title = "Lead times by supplier"
@@ -244,12 +228,17 @@ def lead_times(months: pd.DataFrame) -> Chart:
     if known.empty:
         return Chart(title, "No supplier has a month with a known lead time.", (supplier_month,))
     known = known.assign(p50=known["lead_time_p50_days"].astype(float), p90=known["lead_time_p90_days"].astype(float))
-    busiest = known.groupby("supplier_id")["lines_due"].sum().nlargest(12).index
-    known = known[known["supplier_id"].isin(busiest)].sort_values(["supplier_id", "month"])
+    busiest = known.groupby("supplier_id")["lines_due"].sum().sort_values(ascending=False).index
+    shown = [*first, *(s for s in busiest if s not in first)][:PANELS]
+    known = known[known["supplier_id"].isin(shown)].sort_values(["supplier_id", "month"])
     highest = float(known[["p50", "p90"]].max().max())
     panels, rows = [], []
     for supplier, own in known.groupby("supplier_id"):
-        base = alt.Chart(alt.InlineData(values=plain(own[["month", "p50", "p90", "lines_due"]])))
+        base = alt.Chart(
+            alt.InlineData(
+                values=plain(own.assign(supplier=supplier)[["supplier", "month", "p50", "p90", "lines_due"]])
+            )
+        )
         x = alt.X("month:T", title=None).axis(format="%b %y", tickCount=4, labelOverlap=True)
         y = alt.Y("p50:Q", title=None).scale(domain=[0, highest]).axis(tickCount=4)
         tooltip = [

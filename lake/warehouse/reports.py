@@ -29,7 +29,17 @@ def stock(position: pd.DataFrame, table: Table) -> Page:
     if company.empty:
         return Page((f"{table.id} has no rows in this release: there is no stock to report on.",))
     numbers = ["on_hand", "available", "on_order", "demand_p50", "demand_p90", "value", "frozen_quantity"]
-    numbers += ["order_up_to", "frozen_value", "carrying_cost_month", "unit_cost", "days_of_cover", "demand_90_days"]
+    numbers += [
+        "obsolete",
+        "excess",
+        "waiting",
+        "order_up_to",
+        "frozen_value",
+        "carrying_cost_month",
+        "unit_cost",
+        "days_of_cover",
+        "demand_90_days",
+    ]
     items = company.assign(**{name: company[name].astype(float) for name in numbers})
     currency = str(items["currency"].mode().iat[0]) if items["currency"].notna().any() else ""
     items = items[items["currency"].fillna(currency) == currency]
@@ -58,8 +68,22 @@ def finding(items: pd.DataFrame, currency: str, table: Table) -> Said:
         counted(few, "item holds", "items hold"),
         " ",
         Number(f"{ranked.iloc[:few].sum() / frozen:.0%}", table),
-        " of it.",
+        " of it. ",
+        *by_class(items, currency, table),
     )
+
+
+def by_class(items: pd.DataFrame, currency: str, table: Table) -> Said:
+    """The frozen money of each class, and the parts that most of the waiting money waits for."""
+    amounts = {c: (items[c] * items["unit_cost"]).sum() for c in ("obsolete", "excess", "waiting")}
+    told: list[str | Number] = []
+    for name, amount in amounts.items():
+        if amount > 0:
+            told += [", " if told else "", Number(money(amount, currency), table), f" {NAMES[name]}"]
+    waits = items[items["waiting"] > 0]
+    worth = (waits["waiting"] * waits["unit_cost"]).groupby(waits["waiting_for"]).sum().sort_values(ascending=False)
+    missing = f", most of it for {' and '.join(map(str, worth.index[:3]))}" if len(worth) else ""
+    return (*told, f"{missing}.")
 
 
 def too_much(items: pd.DataFrame, position: pd.DataFrame, table: Table) -> list[Advice]:
@@ -93,18 +117,17 @@ def too_much(items: pd.DataFrame, position: pd.DataFrame, table: Table) -> list[
 
 
 def too_little(items: pd.DataFrame, table: Table) -> list[Advice]:
-    """Items whose stock and orders together do not reach the median demand until new stock can be there."""
+    """Products to build: what is there does not reach the median demand until more can be. Parts are the buyer's."""
     coming = items["available"] + items["on_order"]
     short = items.assign(missing=items["demand_p90"] - coming)[
-        (coming < items["demand_p50"]) & items["lifecycle"].ne("obsolete")
+        (coming < items["demand_p50"]) & items["lifecycle"].ne("obsolete") & items["kind"].isin(MADE)
     ]
     found = []
     row: Any
     for row in short.itertuples():
         amount = row.missing * row.unit_cost
         text = (
-            f"{'Build' if row.kind in MADE else 'Order'} {row.missing:,.0f} × {row.item_id}: "
-            f"{_signed(row.available)} available, {f'{row.on_order:,.0f} on order, ' if row.kind not in MADE else ''}"
+            f"Build {row.missing:,.0f} × {row.item_id}: {_signed(row.available)} available, "
             f"{row.demand_p50:,.0f} to {row.demand_p90:,.0f} needed in {row.protection_days} days"
         )
         found.append(Advice(text, table, amount if amount == amount else None, row.currency or ""))
@@ -125,9 +148,9 @@ def cover(items: pd.DataFrame, currency: str, table: Table) -> Chart:
     shown = there.assign(
         cover=there["days_of_cover"].fillna(NO_DEMAND_DAYS).clip(1, NO_DEMAND_DAYS),
         said=there["days_of_cover"].map(lambda d: "no demand in 90 days" if d != d else f"{d:,.0f} days"),
-        state=there["frozen_class"].map(NAMES),
+        **{"class": there["frozen_class"].map(NAMES)},
     )
-    columns = ["item_id", "kind", "state", "cover", "said", "value", "frozen_value", "on_hand"]
+    columns = ["item_id", "kind", "class", "cover", "said", "value", "frozen_value", "on_hand"]
     ticks = [1, 10, 100, 1000, NO_DEMAND_DAYS]
     label = f"datum.value >= {NO_DEMAND_DAYS} ? 'none' : format(datum.value, ',')"
     dots = (
@@ -138,7 +161,7 @@ def cover(items: pd.DataFrame, currency: str, table: Table) -> Chart:
             .scale(type="log", domain=[1, NO_DEMAND_DAYS])
             .axis(values=ticks, labelExpr=label),
             y=alt.Y("value:Q", title=f"value on hand, {currency}").scale(type="log").axis(format=",.0f", tickCount=5),
-            color=alt.Color("state:N", title=None)
+            color=alt.Color("class:N", title=None)
             .scale(domain=[NAMES[c] for c in CLASSES], range=list(CLASSES.values()))
             .legend(orient="top"),
             tooltip=[
@@ -160,7 +183,7 @@ def cover(items: pd.DataFrame, currency: str, table: Table) -> Chart:
         (table,),
         (("", dots.to_dict()),),
         tuple(
-            plain(shown.nlargest(20, "value")[["item_id", "kind", "state", "on_hand", "said", "value", "frozen_value"]])
+            plain(shown.nlargest(20, "value")[["item_id", "kind", "class", "on_hand", "said", "value", "frozen_value"]])
         ),
         beside=True,
     )
@@ -175,13 +198,15 @@ def curve(items: pd.DataFrame, currency: str, table: Table) -> Chart:
         return Chart("Frozen money, added up", "No money is frozen in this release.", (table,))
     total = frozen["frozen_value"].sum()
     ranked = frozen.assign(
-        rank=range(1, len(frozen) + 1), so_far=frozen["frozen_value"].cumsum(), state=frozen["frozen_class"].map(NAMES)
+        rank=range(1, len(frozen) + 1),
+        so_far=frozen["frozen_value"].cumsum(),
+        **{"class": frozen["frozen_class"].map(NAMES)},
     )
     enough = int((ranked["so_far"] < 0.8 * total).sum()) + 1
-    columns = ["rank", "item_id", "state", "frozen_value", "so_far"]
+    columns = ["rank", "item_id", "class", "frozen_value", "so_far"]
     start: dict[str, Any] = {"rank": 0, "so_far": 0.0}
     data = alt.InlineData(values=[start, *plain(ranked[columns])])
-    x = alt.X("rank:Q", title="items, dearest first").axis(tickMinStep=1)
+    x = alt.X("rank:Q", title="items, dearest first").axis(tickMinStep=1, tickCount=6)
     y = alt.Y("so_far:Q", title=f"frozen so far, {currency}").axis(format=",.0f", tickCount=5).scale(domainMin=0)
     line = (
         alt.Chart(data).mark_area(line={"color": COLOURS["muted"]}, color=COLOURS["line"], opacity=0.5).encode(x=x, y=y)
@@ -193,7 +218,7 @@ def curve(items: pd.DataFrame, currency: str, table: Table) -> Chart:
         .encode(
             x=x,
             y=y,
-            color=alt.Color("state:N", title=None)
+            color=alt.Color("class:N", title=None)
             .scale(domain=[NAMES[c] for c in CLASSES][:3], range=list(CLASSES.values())[:3])
             .legend(orient="top"),
             tooltip=[

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,7 @@ def document(lake: Lake, facts: Facts, pages: Sequence[tuple[Report, Page]], gat
 {_ledger(lake, pages)}
 </main>
 <script type="application/json" id="charts">{_json({"house": CHARTS, "specs": specs})}</script>
-<script>{_bundle()}</script>
+<script type="text/plain" id="engine">{_bundle()}</script>
 <script>{script}</script>
 </body>
 </html>
@@ -173,17 +174,10 @@ def _rows(block: Chart | Listing) -> Iterator[Mapping[str, Any]]:
         yield from _values(spec)
 
 
-def _values(spec: Any) -> Iterator[Mapping[str, Any]]:
-    """The rows of every inline data set in a spec."""
-    if isinstance(spec, Mapping):
-        for key, value in spec.items():
-            if key == "values" and isinstance(value, list) and value and isinstance(value[0], Mapping):
-                yield from value
-            else:
-                yield from _values(value)
-    elif isinstance(spec, list):
-        for value in spec:
-            yield from _values(value)
+def _values(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The rows that a spec draws: Altair keeps them in its data sets."""
+    for rows in spec.get("datasets", {}).values():
+        yield from rows
 
 
 def _listing(lake: Lake, listing: Listing, filters: Sequence[str]) -> str:
@@ -202,7 +196,7 @@ def _chart(lake: Lake, report: Report, number: int, chart: Chart, filters: Seque
     panels = []
     for n, (caption, spec) in enumerate(chart.specs):
         key = f"{report.name}-{number}-{n}"
-        specs[key] = {k: v for k, v in spec.items() if k not in ("$schema", "config", "datasets")}
+        specs[key] = {k: v for k, v in spec.items() if k not in ("$schema", "config")}
         height = int(spec.get("height", 200)) + ROOM_AROUND
         label = escape(f"{chart.title}{f', {caption}' if caption else ''}. {chart.said}")
         panels.append(
@@ -258,6 +252,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), default=str).replace("<", "\\u003c")
 
 
+@cache
 def _bundle() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script."""
     import vl_convert

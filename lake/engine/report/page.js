@@ -1,6 +1,7 @@
 "use strict";
 (() => {
   const { house, specs } = JSON.parse(document.getElementById("charts").textContent);
+  const ERROR = 1; // Vega's log level: it warns of every layer that happens to be empty
   const places = [...document.querySelectorAll(".chart")];
 
   // A narrow page keeps room for the marks: long labels are cut, their full text is in the table below the chart.
@@ -9,13 +10,25 @@
     return { ...house, axisY: { labelLimit: room }, legend: { ...house.legend, columns: width < 480 ? 2 : 0 } };
   }
 
-  function draw(place) {
+  // The drawing engine is most of the file. It is read after the words are on the screen.
+  let engine;
+  const ready = () => (engine ??= new Promise((done) => {
+    requestAnimationFrame(() => setTimeout(() => {
+      const script = document.createElement("script");
+      script.textContent = document.getElementById("engine").textContent;
+      document.head.append(script);
+      done();
+    }, 0));
+  }));
+
+  async function draw(place) {
     if (place.dataset.drawn) return Promise.resolve();
     place.dataset.drawn = "yes";
+    await ready();
     const spec = wanted(place);
     place.closest("figure").hidden = !spec;
     if (!spec) return Promise.resolve();
-    const options = { actions: false, renderer: "svg", config: styled(place.clientWidth), tooltip: { theme: "house" } };
+    const options = { actions: false, logLevel: ERROR, renderer: "svg", config: styled(place.clientWidth), tooltip: { theme: "house" } };
     return vegaEmbed(place, spec, options).then(
       () => { place.style.minHeight = ""; },
       () => { place.textContent = "This chart could not be drawn; its figures are in the table below."; },
@@ -64,23 +77,18 @@
     const { choices, ...spec } = specs[place.id];
     const asked = filters(place);
     let had = 0, left = 0;
-    function narrowed(part, key) {
-      if (Array.isArray(part)) {
-        const isRows = key === "values" && part.length && typeof part[0] === "object";
-        if (!isRows) return part.map((p) => narrowed(p));
-        const tagged = asked.some(([f]) => part.some((row) => f in row));
-        const kept = part.filter((row) => asked.every(([f, v]) => !(f in row) || String(row[f]) === v));
-        if (tagged) { had += 1; left += kept.length; }
-        return kept;
-      }
-      if (part === null || typeof part !== "object") return part;
-      return Object.fromEntries(Object.entries(part).map(([k, v]) => [k, narrowed(v, k)]));
-    }
-    const shown = asked.length ? narrowed(spec) : spec;
+    const datasets = Object.fromEntries(Object.entries(spec.datasets ?? {}).map(([name, rows]) => {
+      const tagged = asked.some(([f]) => rows.some((row) => f in row));
+      const kept = rows.filter((row) => asked.every(([f, v]) => !(f in row) || String(row[f]) === v));
+      if (tagged) { had += 1; left += kept.length; }
+      return [name, kept];
+    }));
     if (had && !left) return null;
-    if (!choices) return shown;
-    const chooser = document.querySelector(`select[data-for="${place.id}"]`);
-    return { ...shown, datasets: { chosen: unpacked(choices, chooser.selectedIndex) } };
+    if (choices) {
+      const chooser = document.querySelector(`select[data-for="${place.id}"]`);
+      datasets.chosen = unpacked(choices, chooser.selectedIndex);
+    }
+    return { ...spec, datasets };
   }
 
   document.querySelectorAll(".filters").forEach((form) => {
@@ -94,6 +102,7 @@
         row.hidden = asked.some(([f, v]) => row.hasAttribute(`data-${f}`) && row.getAttribute(`data-${f}`) !== v);
       });
       const listed = rows.filter((row) => row.closest(".listing"));
+      section.querySelectorAll("details.more").forEach((more) => { more.open = asked.length > 0; });
       form.querySelector("output").textContent = asked.length
         ? `${listed.filter((r) => !r.hidden).length} of ${listed.length} listed rows; what is said above is of all`
         : "";
@@ -113,7 +122,8 @@
   (function next(rest) {
     if (rest.length) setTimeout(() => { draw(rest[0]).then(() => next(rest.slice(1))); }, 0);
   })(places);
-  window.addEventListener("beforeprint", () => places.forEach(draw));
+  const rest = [...document.querySelectorAll("details.more")];
+  window.addEventListener("beforeprint", () => { places.forEach(draw); rest.forEach((more) => { more.open = true; }); });
 
   const links = new Map([...document.querySelectorAll("nav a")].map((a) => [a.hash.slice(1), a]));
   const current = new IntersectionObserver(

@@ -11,6 +11,10 @@ from lake.engine.release import Release
 
 MOST_FIGURES = 40
 """So many rows behind a chart are shown: those a reader would read."""
+FIRST_LISTED, FEW_MORE = 12, 4
+"""So many rows of a listing are open; the others are folded, unless they are that few."""
+SHORT, WIDE = 16, 44
+"""Characters of a cell that is not broken, and of one that gets room."""
 
 
 def figures(title: str, rows: Sequence[Mapping[str, Any]], filters: Sequence[str], *, whole: bool) -> str:
@@ -22,26 +26,43 @@ def figures(title: str, rows: Sequence[Mapping[str, Any]], filters: Sequence[str
 
 
 def listed(title: str, rows: Sequence[Mapping[str, Any]], filters: Sequence[str]) -> str:
-    """Rows to act on, open; on a narrow page each is a card, its cells named."""
-    return _table(title, rows, filters, kind="listing") if rows else ""
+    """Rows to act on, the first ones open; on a narrow page each is a card, its cells named."""
+    if not rows:
+        return ""
+    first, rest = rows[:FIRST_LISTED], rows[FIRST_LISTED:]
+    if len(rest) <= FEW_MORE:
+        return _table(title, rows, filters, kind="listing")
+    more = _table(f"{title}: the others", rest, filters, kind="listing")
+    return (
+        _table(title, first, filters, kind="listing")
+        + f'<details class="more"><summary>{len(rest)} more</summary>{more}</details>'
+    )
 
 
 def _table(title: str, rows: Sequence[Mapping[str, Any]], filters: Sequence[str], *, kind: str = "") -> str:
     names = list(rows[0])
-    is_number = {n: any(_is_number(r.get(n)) for r in rows) for n in names}
-    head = "".join(f'<th scope="col"{_class(is_number[n])}>{escape(_spoken(n))}</th>' for n in names)
+    looks = {n: _look([r.get(n) for r in rows]) for n in names}
+    head = "".join(f'<th scope="col"{_class(looks[n])}>{escape(_spoken(n))}</th>' for n in names)
     lines = []
     for row in rows:
         tags = "".join(f' data-{f}="{escape(str(row[f]))}"' for f in filters if row.get(f) is not None)
-        cells = "".join(_cell(row.get(n), is_number[n], n if kind else "") for n in names)
+        cells = "".join(_cell(row.get(n), looks[n], n if kind else "") for n in names)
         lines.append(f"<tr{tags}>{cells}</tr>")
     body = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(lines)}</tbody></table>"
     return f'<div class="scroll {kind}" role="region" aria-label="{escape(title)}" tabindex="0">{body}</div>'
 
 
-def _cell(value: Any, is_number: bool, name: str) -> str:
+def _look(values: Sequence[Any]) -> str:
+    """How a column is set: numbers to the right, short words in one line, sentences wide."""
+    if any(_is_number(v) for v in values):
+        return "num"
+    longest = max(len(str(v)) for v in values)
+    return "short" if longest <= SHORT else "wide" if longest >= WIDE else ""
+
+
+def _cell(value: Any, look: str, name: str) -> str:
     named = f' data-name="{escape(_spoken(name))}"' if name else ""
-    return f"<td{_class(is_number)}{named}>{said(value)}</td>"
+    return f"<td{_class(look)}{named}>{said(value)}</td>"
 
 
 def _spoken(name: str) -> str:
@@ -52,8 +73,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _class(is_number: bool) -> str:
-    return ' class="num"' if is_number else ""
+def _class(look: str) -> str:
+    return f' class="{look}"' if look else ""
 
 
 def said(value: Any) -> str:

@@ -1,0 +1,120 @@
+"""What stands out on the shelves: items that nobody orders any more, sites whose counts are wrong."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from lake.core.evidence import chance_of_at_most, chance_of_hits
+from lake.core.report import Number, Said, counted, day, money
+from lake.core.table import Table
+from lake.warehouse.gold import stock_day
+from lake.warehouse.gold_demand import demand_day
+from lake.warehouse.silver import movements
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SPANS = (30, 60, 90, 180)
+"""The last so many days of an item's orders are held against the year before them."""
+YEAR_DAYS = 365
+RARE = 1e-4
+"""So few orders must be that unlikely if nothing had changed,"""
+LITTLE = 0.25
+"""and at most this share of what was to be expected."""
+LEAST_COUNTS = 10
+BY_CHANCE = 0.01
+"""So unlikely it must be that a site's counts raise the books as often as they do."""
+TOLD = 5
+RULES = (
+    f"An item counts as dying if its orders of the last 30, 60, 90 or 180 days are at most {LITTLE:.0%} of what the "
+    f"year before lets expect, and so few would come by chance less than once in {1 / RARE:,.0f} times (Poisson).",
+    "A site counts badly if its counts raise the books more often than those of all other sites, by a chance of less "
+    f"than {BY_CHANCE:.0%}: what gets lost lowers the books, and a count that raises them takes an earlier one back.",
+)
+
+
+def dying(demand: pd.DataFrame, as_of: date) -> pd.DataFrame:
+    """One row per item that is hardly ordered any more: in the clearest span, what came and what was to be expected."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    if len(demand):
+        lines = demand.assign(age=[(as_of - d).days for d in demand["day"]], n=demand["lines"].astype(float))
+        seen = int(lines["age"].max()) + 1
+        for item, own in lines[lines["n"] > 0].groupby("item_id"):
+            found = [f for span in SPANS if (f := _fallen(own, span, seen))]
+            if found:
+                best = min(found, key=lambda f: float(f["chance"]))
+                rows.append({"item": item, "last": own["day"].max(), **best})
+    return pd.DataFrame(rows, columns=["item", "last", "span", "came", "expected", "chance"])
+
+
+def _fallen(own: pd.DataFrame, span: int, seen: int) -> dict[str, Any] | None:
+    before = own[(own["age"] >= span) & (own["age"] < span + YEAR_DAYS)]
+    days = min(YEAR_DAYS, seen - span)
+    if days < span or before.empty:
+        return None
+    expected = float(before["n"].sum()) / days * span
+    came = int(own[own["age"] < span]["n"].sum())
+    chance = chance_of_at_most(came, expected)
+    if chance >= RARE or came > LITTLE * expected:
+        return None
+    return {"span": span, "came": came, "expected": expected, "chance": chance}
+
+
+def dying_stories(fallen: pd.DataFrame, stock: pd.DataFrame, table: Table) -> list[Said]:
+    """A sentence for each dying item, the most money on the shelves first. `stock`: its rows of the company."""
+    worth = stock.drop_duplicates("item_id").set_index("item_id")
+    value = fallen["item"].map(worth["value"].astype(float)).fillna(0.0)
+    ranked = fallen.assign(value=value).sort_values(["value", "item"], ascending=[False, True])
+    told: list[Said] = []
+    row: Any
+    for row in ranked.iloc[:TOLD].itertuples():
+        currency = worth["currency"].get(row.item)
+        shelf: Said = (
+            (" ", Number(money(row.value, currency or ""), table), " of it are on the shelves.")
+            if row.value > 0
+            else ()
+        )
+        orders = counted(row.came, "order line") if row.came else "no order line"
+        told.append(
+            (
+                f"Nobody orders {row.item} any more: ",
+                Number(orders, demand_day),
+                f" in {row.span} days, in which the year before lets expect {row.expected:.0f}; "
+                f"the last on {day(row.last)}.",
+                *shelf,
+            )
+        )
+    if len(ranked) > TOLD:
+        told.append((f"{len(ranked) - TOLD:,} more items are dying, with less money on the shelves.",))
+    return told
+
+
+def miscounting(counts: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
+    """One row per site: how many of its counts raised the books (`corrections`), and whether too many did."""
+    done = counts.groupby("site").size().rename("counts").reset_index()
+    made = corrections.drop_duplicates(["site", "reference_id"]).groupby("site").size()
+    done["off"] = done["site"].map(made).fillna(0).clip(upper=done["counts"]).astype(int)
+    total, off = int(done["counts"].sum()), int(done["off"].sum())
+    stands_out = []
+    row: Any
+    for row in done.itertuples():
+        elsewhere = total - row.counts
+        chance = chance_of_hits(row.off, row.counts, off - row.off, elsewhere)
+        stands_out.append(min(row.counts, elsewhere) >= LEAST_COUNTS and row.off > 0 and chance < BY_CHANCE)
+    return done.assign(others=off - done["off"], elsewhere=total - done["counts"], stands_out=stands_out)
+
+
+def miscounting_stories(sites: pd.DataFrame) -> list[Said]:
+    return [
+        (
+            f"Counts at {s['site']} are often wrong: ",
+            Number(f"{s['off']:,} of {s['counts']:,}", movements),
+            f" ({s['off'] / s['counts']:.0%}) found more than the books, and so take back earlier ones, against ",
+            Number(f"{s['others']:,} of {s['elsewhere']:,}", stock_day),
+            " at the other sites.",
+        )
+        for s in sites[sites["stands_out"].astype(bool)].to_dict("records")
+    ]
