@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, DateType
 
 from lake.core.table import Column, Table
@@ -128,9 +127,10 @@ def raw_name(c: Column, source: Table) -> str:
 def _marked(spark: SparkSession, table: Table, columns: Sequence[tuple[str, str, DataType]]) -> DataFrame:
     """No rows of a table; the plan says of each column (its name, its name here, its type) where it is from."""
     marks = [f"{_MARK}{n}:{table.id}:{name}" for n, (name, _, _) in enumerate(columns)]
-    nothing = [F.lit(None).cast(kind).alias(mark) for mark, (_, _, kind) in zip(marks, columns, strict=True)]
-    named = [F.col(f"`{mark}`").alias(here) for mark, (_, here, _) in zip(marks, columns, strict=True)]
-    return spark.range(0).select(*nothing).select(*named)
+    kinds = [kind.simpleString() for _, _, kind in columns]
+    nothing = [f"CAST(NULL AS {kind}) AS `{mark}`" for mark, kind in zip(marks, kinds, strict=True)]
+    named = [f"`{mark}` AS `{here}`" for mark, (_, here, _) in zip(marks, columns, strict=True)]
+    return spark.range(0).selectExpr(*nothing).selectExpr(*named)
 
 
 Output = dict[int, tuple[str, Origin]]

@@ -1,4 +1,4 @@
-"""Verbs about where things come from: `lake lineage` and `lake diff`."""
+"""Verbs about where things come from: `lake lineage`, `lake trace` and `lake diff`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lake.core.errors import unknown_name
+from lake.core.errors import WrongUse, unknown_name
 from lake.core.table import Table
 from lake.engine.conf import load
 from lake.engine.verb import Debug, Env, Json, Select, print_json, print_table
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from lake.engine.conf import Conf
     from lake.engine.lineage import Graph, Ref
+    from lake.engine.trace import Trace
 
 
 def lineage(
@@ -141,6 +142,69 @@ def _drawn(graph: Graph, table: Table, column: str | None, tables: list[Table]) 
     return drawn([t for t in tables if t.id in columns], columns, edges)
 
 
+def trace(
+    of: Annotated[str, typer.Argument(metavar="TABLE[.COLUMN]", help="its id, SQL name or last name, and a column")],
+    key: Annotated[list[str], typer.Option("--key", help="column=value of its key; comma-separated, or repeated")],
+    at: Annotated[int | None, typer.Option("--release", help="at this release (default: the newest)")] = None,
+    env: Env = "local",
+    restricted: Annotated[bool, typer.Option(help="show delivered records of persons, too")] = False,
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """From a row of a release to its source files and lines, computed again from them."""
+    from lake.catalog import MODELS, TABLES
+    from lake.core.graph import above
+    from lake.engine import lineage as made
+    from lake.engine.release import Lake
+    from lake.engine.trace import Tracer, key_of
+
+    lake = Lake.open(env, release=at, restricted=restricted)
+    table, column = named(of, TABLES)
+    wanted = key_of(table, [word for words in key for word in words.split(",")])
+    if table.is_source or table.is_typed:
+        raise WrongUse(
+            f"{table.id} is read from files itself.", hint=f"see `lake show {table.id}` and `lake rejected`."
+        )
+    spark = started(lake.conf, "to compute the row again")
+    reach = above([table])
+    graph = made.graph(lake.conf, TABLES, [t for t in TABLES if t in reach], lambda: spark)
+    found = Tracer(lake.conf, lake.release, graph, spark, MODELS, restricted=restricted).trace(table, wanted)
+    asked = [column] if column else list(found.row)
+    wrong = [c for c in found.differs if c in asked]
+    if as_json:
+        said = {**vars(found), "differs": wrong}
+        said |= {"delivered_as": sorted(graph.raw((table.id, column)))} if column else {}
+        print_json(said)
+    else:
+        for line in _traced(found, asked):
+            print(line)
+        if column:
+            print(f"{column} is delivered as: {', '.join('.'.join(r) for r in sorted(graph.raw((table.id, column))))}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def _traced(found: Trace, asked: list[str]) -> Iterator[str]:
+    key = ", ".join(f"{k}={v}" for k, v in found.key.items())
+    yield f"{found.table} {key} · release {found.release}"
+    for name in asked:
+        if name in found.differs:
+            again = found.again[name] if found.again else "no such row"
+            yield f"  ✗ {name} = {found.row[name]}; computed again: {again}"
+        else:
+            yield f"  ✓ {name} = {found.row[name]}"
+    yield "made from"
+    for i in found.inputs:
+        yield f"  {i['table']}: {i['rows']:,} rows" + (f", chosen by {i['by']}" if "by" in i else "")
+    for r in found.records:
+        yield f"{r['source']}: {r['records']:,} records in {r['files']:,} files"
+        for line in r["first"]:
+            number = f":{line['line']}" if line["line"] else ""
+            yield f"  {line['file']}{number}   {(line['record'] or '')[:160]}"
+        if r["records"] > len(r["first"]):
+            yield f"  and {r['records'] - len(r['first']):,} more"
+
+
 def diff(
     before: Annotated[int | None, typer.Argument(help="release (default: the one before the other)")] = None,
     after: Annotated[int | None, typer.Argument(help="release (default: the newest)")] = None,
@@ -186,4 +250,4 @@ def _examples(examples: list[dict[str, Any]]) -> Iterator[str]:
         yield f"{sign[e['what']]} {key}" + (f": {columns}" if columns else "")
 
 
-VERBS: list[Callable[..., None]] = [lineage, diff]
+VERBS: list[Callable[..., None]] = [lineage, trace, diff]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ from pyspark.sql.types import ArrayType, IntegerType, StringType
 from lake.catalog import TABLES
 from lake.core.refresh import append, full
 from lake.core.table import Column, Table, source
-from lake.engine import diff, store
+from lake.engine import diff, provenance, store
 from lake.engine.conf import Conf
+from lake.engine.control import Journal
 from lake.engine.release import Release
+from tests.tiny_company import Company
 
 RESTRICTED = {t.id for t in TABLES if t.restricted}
 SOURCE = source("things", "lake.supply.bronze", "One line per thing.", format="csv", path="x/*", personal=True)
@@ -118,3 +121,28 @@ def test_too_many_rows_are_counted_by_their_files(lake: Lake, monkeypatch: pytes
     b = lake.commit(THINGS, 2, [thing("A", 1, "blue"), thing("B", 1, None)], gone=("1-0.parquet",))
     [change] = lake.between(THINGS, a, b, rows=(1, 2))
     assert (change.added, change.gone, change.compared, change.examples) == (1, 0, False, [])
+
+
+def test_the_night_that_withdrew_a_file_says_what_went(company: Company, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = (r.release for r in company.results[3:5])
+    assert before is not None
+    assert after is not None
+    provenance.diff(before.number, after.number, env=company.env, as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    tables = {t["table"]: t for t in said["tables"]}
+    bronze, typed = tables["robot.bronze.accuracy_tests"], tables["robot.silver.accuracy_tests"]
+    assert bronze["gone"] >= typed["gone"] > 0
+    rows = {r.number: {t: e["rows"] for t, e in r.tables.items()} for r in (before, after)}
+    for name, change in tables.items():
+        assert change["added"] - change["gone"] == rows[after.number].get(name, 0) - rows[before.number].get(name, 0)
+    assert [t for t in RESTRICTED if tables.get(t, {}).get("examples")] == []
+    assert "robot.gold.accuracy_day" in tables
+    provenance.diff(before.number, after.number, env=company.env)
+    assert f"Release {before.number} → {after.number}" in capsys.readouterr().out
+
+
+def test_releases_are_the_newest_two_unless_named(company: Company, capsys: pytest.CaptureFixture[str]) -> None:
+    provenance.diff(env=company.env, as_json=True)
+    said = json.loads(capsys.readouterr().out)
+    newest = [r.subject for r in Journal(company.conf.root).of("release")]
+    assert (said["before"], said["after"]) == (len(newest) - 1, len(newest))

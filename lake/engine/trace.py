@@ -1,0 +1,250 @@
+"""From a released row down to the lines it was made of; the row is computed again from what was found."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StringType, StructType
+
+from lake.core.errors import WrongUse
+from lake.core.graph import ordered
+from lake.core.model import Model
+from lake.core.table import SLICE, Table
+from lake.engine import plan, privacy, records, rejects, training
+from lake.engine.conf import Conf
+from lake.engine.lineage import Graph
+from lake.engine.narrowing import Narrowed, Narrowing, all_of, any_of, arrow, both
+from lake.engine.release import Release
+from lake.engine.session import empty
+from lake.engine.store import Log
+
+MOST_RECORDS = 20
+"""Of so many records of a source the lines are looked up and shown; more are counted."""
+THREADS = 3
+
+
+@dataclass
+class Trace:
+    """A row and where it comes from.
+
+    row         as released
+    again       the same, computed again
+    inputs      per table that was read on the way: how many rows, and of direct inputs by what they were chosen
+    records     per source: how many records in how many files, and the first of them with file, line and text
+    """
+
+    table: str
+    release: int
+    key: dict[str, Any]
+    row: dict[str, Any]
+    again: dict[str, Any] | None = None
+    inputs: list[dict[str, Any]] = field(default_factory=list)
+    records: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def differs(self) -> list[str]:
+        """The columns whose value the new computation did not give."""
+        return [c for c, v in self.row.items() if self.again is None or not _same(v, self.again[c])]
+
+
+class Tracer:
+    """One release, asked where its rows come from.
+
+    restricted  whether delivered records of restricted sources are shown
+    """
+
+    def __init__(
+        self, conf: Conf, release: Release, graph: Graph, spark: SparkSession, models: Sequence[Model] = (),
+        *, restricted: bool = False,
+    ) -> None:  # fmt: skip
+        self.conf, self.release, self.graph, self.spark, self.restricted = conf, release, graph, spark, restricted
+        self.models = {m.scores.id: m for m in models}
+        self.rows = Narrowing(conf, release, graph)
+
+    def trace(self, table: Table, key: Mapping[str, Any]) -> Trace:
+        """The one row of `table` with this key. Raises WrongUse if there is none, or more than one."""
+        version = self.rows.version(table)
+        wanted = [ds.field(c) == pa.scalar(v, arrow(table).field(c).type) for c, v in key.items()]
+        rows = self.rows.read(table, version, all_of(wanted))
+        if rows.num_rows != 1:
+            raise WrongUse(
+                f"{table.id}: {rows.num_rows or 'no'} rows of release {self.release.number} have this key.",
+                hint=f"its key is {', '.join(table.keys)}.",
+            )
+        said = _plain(rows.select([c.name for c in table.columns]))[0]
+        found = Trace(table.id, self.release.number, {k: said[k] for k in table.keys}, said)
+        for guess in (True, False):
+            inputs = self.rows.narrowed(table, rows, guess=guess)
+            found.again = self._again(table, inputs, found.key)
+            if not found.differs:
+                break
+        self._follow(found, table, inputs)
+        return found
+
+    # --- computing a row again ----------------------------------------------------------------------------------------
+
+    def _again(self, table: Table, inputs: Mapping[Table, Narrowed], key: Mapping[str, Any]) -> dict[str, Any] | None:
+        frames = [self._frame(table, i, n.rows) for i, n in inputs.items()]
+        task = self.rows.task(table)
+        said = task.body if task else {}
+        if plan.is_score(table):
+            model, rows = self.models[table.id], frames[0]
+            day = date.fromisoformat(said["as_of"])
+            made = training.score(model, said["model"], rows, as_of=day, root=self.conf.root)
+        else:
+            made = table(*frames, **self._more(table, said))
+        made = made.select([F.col(f"`{c.name}`").cast(c.stored).alias(c.name) for c in table.columns])
+        for name, value in key.items():
+            made = made.where(F.col(f"`{name}`") == F.lit(value).cast(table.column(name).stored))
+        found = _plain(made.toArrow().cast(arrow(table)))
+        return found[0] if len(found) == 1 else None
+
+    def _frame(self, table: Table, i: Table, rows: pa.Table) -> DataFrame:
+        made = _on_spark(self.spark, rows.select([c.name for c in i.columns]), i.schema)
+        open_reader = i.restricted and not table.restricted
+        return privacy.masked(made, i, privacy.key_of(self.conf)) if open_reader else made
+
+    def _more(self, table: Table, said: Mapping[str, Any]) -> dict[str, object]:
+        """What the function takes besides its inputs: the day it looked from, the horizon, no earlier rows."""
+        wanted = inspect.signature(table.function).parameters if table.function else {}
+        more: dict[str, object] = {}
+        if "as_of" in wanted:
+            more["as_of"] = date.fromisoformat(said["as_of"])
+        if "last" in wanted:
+            more["last"] = date.fromisoformat(said["last"]) if said.get("last") else self._last(table)
+        if "previous" in wanted:
+            more["previous"] = empty(self.spark, table.schema)
+        return more
+
+    def _last(self, table: Table) -> date:
+        """The last slice of all inputs."""
+        versions = self.rows.versions(table)
+        ends = []
+        for i in table.all_inputs:
+            rows = self.rows.read(i, versions[i.id], None if versions[i.id] > 0 else ds.scalar(False))
+            ends += [pc.max(rows.column(SLICE)).as_py()] if SLICE in rows.column_names else []
+        return max((d for d in ends if d), default=date(1970, 1, 1))
+
+    # --- down to the records ------------------------------------------------------------------------------------------
+
+    def _follow(self, found: Trace, table: Table, inputs: Mapping[Table, Narrowed]) -> None:
+        """The rows that the inputs' rows need in turn, down to the typed records, and the lines of these."""
+        needed: dict[Table, pa.Table] = {}
+        typed: list[Table] = []
+        for i, n in inputs.items():
+            needed[i] = n.rows
+            found.inputs.append({"table": i.id, "rows": n.rows.num_rows, "by": n.how})
+        for t in reversed(ordered(self.graph.tables.values())):
+            rows = needed.get(t)
+            if rows is None or not rows.num_rows:
+                continue
+            if t.is_typed:
+                typed.append(t)
+                continue
+            for i, n in self.rows.narrowed(t, rows, guess=True).items():
+                needed[i] = both(needed[i], n.rows, i) if i in needed else n.rows
+        direct = {i["table"] for i in found.inputs}
+        found.inputs += [
+            {"table": t.id, "rows": r.num_rows} for t, r in needed.items() if t.id not in direct and r.num_rows
+        ]
+        with ThreadPoolExecutor(THREADS) as pool:
+            found.records += pool.map(lambda t: self._records(t, needed[t]), sorted(typed, key=lambda t: t.id))
+
+    def _records(self, table: Table, rows: pa.Table) -> dict[str, Any]:
+        source = table.inputs[0]
+        files = rows.column("_file")
+        some = rows.sort_by([("_dt", "ascending"), ("_file", "ascending"), *((k, "ascending") for k in table.keys)])
+        shown = self._lines(table, some.slice(0, MOST_RECORDS))
+        return {"source": source.id, "records": rows.num_rows, "files": len(files.unique()), "first": shown}
+
+    def _lines(self, table: Table, rows: pa.Table) -> list[dict[str, Any]]:
+        """Where each typed row stands: its file, its line, and (of open sources) what the line says."""
+        [source] = table.inputs
+        assert source.delivery is not None
+        asked = [{"file": r["_file"], "delivered": r["_dt"]} for r in rows.select(["_file", "_dt"]).to_pylist()]
+        if source.delivery.format == "parquet":
+            return [a | {"line": None, "record": None} for a in asked]
+        lines = self._said(table, rows)
+        numbers = rejects.line_numbers(self.conf, source, [{"_file": f, "_raw": t} for f, _, t in lines.values()])
+        for at, one in enumerate(asked):
+            text = lines[at][2] if at in lines else None
+            one["line"] = numbers.get((one["file"], text)) if text else None
+            one["record"] = text if self.restricted or not source.restricted else None
+        return asked
+
+    def _said(self, table: Table, rows: pa.Table) -> dict[int, tuple[str, int, str]]:
+        """The delivered line of each row, by its place: lines that may be it are read again, the equal one is it."""
+        [source] = table.inputs
+        version = self.rows.versions(table)[source.id]
+        paths = [str(self.conf.root / source.path / f) for f in Log(self.conf.root / source.path, version).files()]
+        schema = to_arrow_schema(records.bronze_schema(source), timestamp_utc=True)
+        where = ds.field("_file").isin(rows.column("_file").unique())
+        there = ds.dataset(paths, schema=schema, format="parquet").to_table(filter=where & _may_be(table, rows))
+        bronze = there.set_column(
+            there.schema.get_field_index("_file"), "_file", pa.array(map(str, range(there.num_rows)), pa.string())
+        )
+        headers = sorted({h for h in there.column("_header").unique().to_pylist() if h})
+        read = records.typed(table, _on_spark(self.spark, bronze, records.bronze_schema(source)), headers)
+        names = [c.name for c in table.columns]
+        made = read.where("_ok").select(*names, "_file").toArrow()
+        texts, origins = there.column("line").to_pylist(), there.column("_file").to_pylist()
+        by_row: dict[str, tuple[str, int, str]] = {}
+        for row, n in zip(_plain(made.select(names).cast(arrow(table))), made.column("_file").to_pylist(), strict=True):
+            by_row.setdefault(repr((origins[int(n)], row)), (origins[int(n)], int(n), texts[int(n)]))
+        wanted = zip(_plain(rows.select(names)), rows.column("_file").to_pylist(), strict=True)
+        found = {at: by_row.get(repr((file, row))) for at, (row, file) in enumerate(wanted)}
+        return {at: line for at, line in found.items() if line}
+
+
+def _may_be(table: Table, rows: pa.Table) -> pc.Expression:
+    """What a line has to hold to be one of the rows: the text of a key, where it is delivered as it is stored."""
+    for c in table.columns:
+        if c.key and isinstance(c.stored, StringType) and not c.parse:
+            texts = rows.column(c.name).unique().to_pylist()
+            if all(t.replace("-", "").replace("_", "").isalnum() for t in texts):
+                return any_of([pc.match_substring(ds.field("line"), t) for t in texts])
+    return ds.scalar(True)
+
+
+def key_of(table: Table, words: Sequence[str]) -> dict[str, Any]:
+    """The key that `a=b` words name, as values of the table's columns. Raises WrongUse naming the column."""
+    found = {}
+    for word in words:
+        name, _, text = word.partition("=")
+        if name not in {c.name for c in table.columns}:
+            raise WrongUse(f"{table.id} has no column {name!r}.", hint=f"its key is {', '.join(table.keys)}.")
+        try:
+            found[name] = pa.scalar(text).cast(arrow(table).field(name).type).as_py()
+        except pa.ArrowException:
+            said = table.column(name).stored.simpleString()
+            raise WrongUse(f"{table.id}: {text!r} is no value of {name} ({said}).") from None
+    return found
+
+
+def _on_spark(spark: SparkSession, rows: pa.Table, schema: StructType) -> DataFrame:
+    return spark.createDataFrame(rows, schema) if rows.num_rows else empty(spark, schema)
+
+
+def _plain(rows: pa.Table) -> list[dict[str, Any]]:
+    """Rows as plain values that can be compared; of maps, the order of entries says nothing."""
+    maps = [f.name for f in rows.schema if pa.types.is_map(f.type)]
+    found: list[dict[str, Any]] = rows.to_pylist()
+    for row in found:
+        for name in maps:
+            row[name] = sorted(row[name]) if row[name] is not None else None
+    return found
+
+
+def _same(a: Any, b: Any) -> bool:
+    return bool(a == b or (a != a and b != b))
