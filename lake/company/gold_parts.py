@@ -79,13 +79,11 @@ def part_life(
     until = F.coalesce("ended_on", F.least("retired_on", "last_day"))
     begins = F.greatest("fitted_on", "commissioned_on")
     lives = lives.withColumns({"begins": begins, "until": F.greatest(until, begins)})
-    counted = counters(lives, work_day, robots)
-    ends = [counted.select("serial", F.col("day").alias(d), F.col("counter").alias(c)) for d, c in
-            (("counted_from", "counter_from"), ("until", "counter_until"))]  # fmt: skip
+    is_first = F.col("begins") == F.col("commissioned_on")
+    day_before = F.when(is_first, F.date_sub("begins", 1)).otherwise(F.col("begins"))
     return (
-        lives.withColumn("counted_from", counted_from())
-        .join(ends[0], on=["serial", "counted_from"], how="left")
-        .join(ends[1], on=["serial", "until"], how="left")
+        lives.join(points(work_day, robots), on="serial", how="left")
+        .withColumns({"counter_from": counter(day_before), "counter_until": counter(F.col("until"))})
         .groupBy("serial", "position", *LOT, F.col("begins").alias("fitted_on"))
         .agg(
             F.max("fitted_by").alias("fitted_by"),
@@ -105,7 +103,6 @@ def fitted(build_records: DataFrame, service_lines: DataFrame, whose: DataFrame)
     built = build_records.select(
         *SLOT,
         F.col("built_at").alias("at"),
-        F.concat_ws("/", "build_id", F.format_string("%09d", "seq")).alias("by"),
         F.lit("build").alias("fitted_by"),
         "supplier_id",
         "lot",
@@ -121,7 +118,6 @@ def fitted(build_records: DataFrame, service_lines: DataFrame, whose: DataFrame)
         .select(
             *SLOT,
             F.col("closed_at").alias("at"),
-            F.concat_ws("/", "work_order_id", F.format_string("%09d", "line")).alias("by"),
             F.lit("service").alias("fitted_by"),
             "supplier_id",
             "lot",
@@ -131,17 +127,13 @@ def fitted(build_records: DataFrame, service_lines: DataFrame, whose: DataFrame)
         )
         .where("position IS NOT NULL")
     )
-    together = built.unionByName(served)
-    # two lots fitted by one build at one place end together, so what ends them is the next later event
-    events = together.groupBy(*SLOT, "at").agg(
-        F.max(F.struct("was_failure", "opened_on")).alias("event"), F.max("fitted_by").alias("how")
-    )
-    place = Window.partitionBy(*SLOT).orderBy("at")
-    events = events.select(*SLOT, "at", F.lead(F.struct("at", "event")).over(place).alias("next"))
-    failed = F.coalesce("next.event.was_failure", F.lit(False))
+    later = Window.partitionBy(*SLOT).orderBy(F.unix_micros("at")).rangeBetween(1, Window.unboundedFollowing)
+    following = F.min(F.struct("at", (~F.col("was_failure")).alias("is_upkeep"), "opened_on")).over(later)
+    failed = ~F.coalesce("following.is_upkeep", F.lit(True))
     return (
-        together.where("lot IS NOT NULL")
-        .join(events, on=[*SLOT, "at"], how="inner")
+        built.unionByName(served)
+        .withColumn("following", following)
+        .where("lot IS NOT NULL")
         .select(
             *SLOT,
             F.coalesce("supplier_id", F.lit(UNKNOWN)).alias("supplier_id"),
@@ -149,8 +141,8 @@ def fitted(build_records: DataFrame, service_lines: DataFrame, whose: DataFrame)
             "quantity",
             "fitted_by",
             F.to_date("at").alias("fitted_on"),
-            F.to_date("next.at").alias("removed_on"),
-            F.when(failed, F.col("next.event.opened_on")).otherwise(F.to_date("next.at")).alias("ended_on"),
+            F.to_date("following.at").alias("removed_on"),
+            F.when(failed, F.col("following.opened_on")).otherwise(F.to_date("following.at")).alias("ended_on"),
             failed.alias("failed"),
         )
     )
@@ -166,37 +158,26 @@ def whose(receipts: DataFrame, fct_order_line: DataFrame) -> DataFrame:
     return suppliers.where("supplier_id = other").select("part_id", "lot", "supplier_id")
 
 
-def counted_from() -> Expression:
-    """The day at whose end the counter stands where a part begins: new robots begin at the end of the day before."""
-    is_first = F.col("begins") == F.col("commissioned_on")
-    return F.when(is_first, F.date_sub("begins", 1)).otherwise(F.col("begins"))
+def points(work_day: DataFrame, robots: DataFrame) -> DataFrame:
+    """One row per robot: its counter at the end of the days on which it is known, in their order."""
+    new = robots.where("commissioned_on IS NOT NULL").select(
+        "serial", F.date_sub("commissioned_on", 1).alias("day"), F.lit(0).cast("long").alias("cycles")
+    )
+    known = work_day.select("serial", "day", F.col("cycle_last").alias("cycles")).unionByName(new)
+    return known.groupBy("serial").agg(F.array_sort(F.collect_list(F.struct("day", "cycles"))).alias("points"))
 
 
-def counters(lives: DataFrame, work_day: DataFrame, robots: DataFrame) -> DataFrame:
-    """One row per robot and day on which a part begins or ends: the robot's counter at the end of the day.
+def counter(day: Expression) -> Expression:
+    """A robot's counter at the end of a day, by its `points`.
 
-    Days between two that are known lie on a straight line; after the last one the counter stands still.
+    Between two of them lies a straight line; after the last one the counter stands still.
     """
-    known = work_day.select("serial", "day", F.col("cycle_last").alias("cycles")).unionByName(
-        robots.where("commissioned_on IS NOT NULL").select(
-            "serial", F.date_sub("commissioned_on", 1).alias("day"), F.lit(0).cast("long").alias("cycles")
-        )
-    )
-    known = known.groupBy("serial", "day").agg(F.max("cycles").alias("cycles"))
-    asked = lives.select("serial", F.explode(F.array(counted_from(), F.col("until"))).alias("day")).distinct()
-    days = known.join(asked.withColumn("asked", F.lit(True)), on=["serial", "day"], how="full")
-    point = F.when(F.col("cycles").isNotNull(), F.struct("day", "cycles"))
-    by_day = Window.partitionBy("serial").orderBy("day")
-    before = F.max(point).over(by_day.rowsBetween(Window.unboundedPreceding, 0))
-    after = F.min(point).over(by_day.rowsBetween(0, Window.unboundedFollowing))
-    span = F.datediff("after.day", "before.day")
-    between = F.expr("(after.cycles - before.cycles) * datediff(day, before.day) div datediff(after.day, before.day)")
-    counter = F.when(F.coalesce(span, F.lit(0)) <= 0, F.col("before.cycles")).otherwise(between)
-    return (
-        days.withColumns({"before": before, "after": after})
-        .where("asked")
-        .select("serial", "day", counter.alias("counter"))
-    )
+    past = F.filter(F.col("points"), lambda p: p["day"] <= day)
+    before = F.get(past, F.size(past) - 1)
+    after = F.get(F.filter(F.col("points"), lambda p: p["day"] >= day), F.lit(0))
+    span = F.datediff(after["day"], before["day"])
+    gone = (after["cycles"] - before["cycles"]) * F.datediff(day, before["day"])
+    return before["cycles"] + F.when(span > 0, F.floor(gone / span)).otherwise(0)
 
 
 @table(

@@ -196,13 +196,12 @@ def robot_months(
         .join(called, on=place, how="left")
         .withColumns({c: F.coalesce(c, F.lit(0)) for c in ("failures", "cost", "downtime")})
     )
-    versions = known.select(*place).join(dim_robot, on="serial", how="inner")
-    is_past = F.col("valid_from") < F.add_months("month", 1)
-    order = F.struct(is_past.alias("is_past"), F.when(is_past, F.col("valid_from")).alias("since"),
-                     F.when(~is_past, -F.unix_date("valid_from")).alias("soon"))  # fmt: skip
-    variant = versions.groupBy(*place).agg(F.max_by(F.struct(*VARIANT), order).alias("variant"))
-    named = [F.coalesce(F.col(f"variant.{c}"), F.lit(NONE)).alias(c) for c in VARIANT]
-    return known.join(variant, on=place, how="inner").select("*", *named).drop("variant")
+    version = F.struct("valid_from", F.struct(*VARIANT).alias("of"))
+    versions = dim_robot.groupBy("serial").agg(F.array_sort(F.collect_list(version)).alias("versions"))
+    past = F.filter(F.col("versions"), lambda v: v["valid_from"] < F.add_months("month", 1))
+    variant = F.coalesce(F.get(past, F.size(past) - 1), F.get("versions", F.lit(0)))["of"]
+    named = [F.coalesce(variant[c], F.lit(NONE)).alias(c) for c in VARIANT]
+    return known.join(versions, on="serial", how="inner").select("*", *named).drop("versions")
 
 
 def month(day: Expression | str) -> Expression:

@@ -114,39 +114,25 @@ def software_scorecard(
     software before. Roll back: stops, slips or grip losses are at least a quarter more often, even at the lower end of
     the interval. Keep: none of them is, even at the upper end. Hold: too early to say.
     """
-    days = stints(work_day, boots, accuracy_day).join(
-        dim_robot.where("is_current").select("serial", "arm_variant"), on="serial", how="inner"
-    )
-    weeks = days.groupBy(*SOFTWARE).agg(
-        F.count_distinct(F.when(F.col("cycles") > 0, F.col("serial"))).alias("robots"),
-        F.sum("cycles").alias("cycles"),
-        *[F.sum(name).alias(name) for name in JUDGED],
-        F.sum("error_mm").alias("error_mm"),
-        F.sum("poses").alias("poses"),
-    )
-    judged = compared(days)
+    arms = dim_robot.where("is_current").select("serial", "arm_variant")
+    weeks = compared(stints(work_day, boots, accuracy_day).join(arms, on="serial", how="inner"))
     thousand = F.col("cycles").cast("decimal(18,0)") / 1000
-    worse, better = F.lit(False), F.lit(True)
-    for name in JUDGED:
-        worse = worse | F.coalesce(F.col(f"{name}_times_low") >= F.lit(MARGIN).cast(RATIO), F.lit(False))
-        better = better & F.coalesce(F.col(f"{name}_times_high") < F.lit(MARGIN).cast(RATIO), F.lit(False))
-    verdict = F.when(F.col("robots_compared") > 0, F.when(worse, "roll back").when(better, "keep").otherwise("hold"))
-    return (
-        weeks.where("robots > 0")
-        .join(judged, on=SOFTWARE, how="left")
-        .withColumn("robots_compared", F.coalesce("robots_compared", F.lit(0)))
-        .select(
-            *SOFTWARE,
-            "robots",
-            "cycles",
-            *JUDGED,
-            *[F.try_divide(F.col(name), thousand).cast(RATE).alias(f"{name}_per_1000") for name in JUDGED],
-            F.try_divide("error_mm", "poses").cast("decimal(18,4)").alias("position_error_mean_mm"),
-            "robots_compared",
-            *[f"{name}_times{end}" for name in JUDGED for end in ("", "_low", "_high")],
-            verdict.alias("verdict"),
-        )
+    scored = weeks.where("robots > 0").select(
+        *SOFTWARE,
+        "robots",
+        "cycles",
+        *JUDGED,
+        *[F.try_divide(F.col(name), thousand).cast(RATE).alias(f"{name}_per_1000") for name in JUDGED],
+        F.try_divide("error_mm", F.nullif("poses", F.lit(0))).cast("decimal(18,4)").alias("position_error_mean_mm"),
+        "robots_compared",
+        *[end for name in JUDGED for end in times(name)],
     )
+    margin, worse, better = F.lit(MARGIN).cast(RATIO), F.lit(False), F.lit(True)
+    for name in JUDGED:
+        worse = worse | F.coalesce(F.col(f"{name}_times_low") >= margin, F.lit(False))
+        better = better & F.coalesce(F.col(f"{name}_times_high") < margin, F.lit(False))
+    verdict = F.when(worse, "roll back").when(better, "keep").otherwise("hold")
+    return scored.withColumn("verdict", F.when(F.col("robots_compared") > 0, verdict))
 
 
 def stints(work_day: DataFrame, boots: DataFrame, accuracy_day: DataFrame) -> DataFrame:
@@ -193,35 +179,50 @@ def stints(work_day: DataFrame, boots: DataFrame, accuracy_day: DataFrame) -> Da
 
 
 def compared(days: DataFrame) -> DataFrame:
-    """One row per software, arm variant and week: what happened how many times as often as before the update."""
-    counts = ["cycles", *JUDGED]
-    first = days.where("cycles > 0").groupBy("serial", "stint").agg(F.min("day").alias("since"))
-    old = days.select("serial", (F.col("stint") + 1).alias("stint"), "day", *counts)
-    is_recent = F.col("day") >= F.date_sub("since", BEFORE_DAYS)
-    before = (
-        old.join(first, on=["serial", "stint"], how="inner")
-        .where(is_recent)
-        .groupBy("serial", "stint")
-        .agg(*[F.sum(c).alias(f"{c}_before") for c in counts])
-        .where("cycles_before > 0")
+    """One row per software, arm variant and week: what happened in it, …_since the update, and …_before it.
+
+    Since and before are of the robots that worked both with this software and with other software before it.
+    """
+    counts, run = ["cycles", *JUDGED], ["serial", "stint", *SOFTWARE[:3]]
+    by_stint = Window.partitionBy("serial").orderBy("stint")
+    day = F.struct("day", "week", *counts, "poses", "error_mm")
+    runs = days.groupBy(*run).agg(
+        F.min(F.when(F.col("cycles") > 0, F.col("day"))).alias("since"), F.array_sort(F.collect_list(day)).alias("days")
+    )
+    recent = F.filter(F.col("last_days"), lambda d: d["day"] >= F.date_sub("since", BEFORE_DAYS))
+    before = runs.withColumn("last_days", F.lag("days").over(by_stint)).withColumn("last_days", recent)
+    sums = {f"{c}_before": total("last_days", c) for c in counts}
+    weeks = (
+        before.withColumns(sums)
+        .select(*run, *sums, F.explode("days").alias("d"))
+        .select(*run, *sums, "d.*")
+        .groupBy(*run, "week", *sums)
+        .agg(*[F.sum(c).alias(c) for c in (*counts, "poses", "error_mm")])
     )
     so_far = Window.partitionBy("serial", "stint").orderBy("week").rowsBetween(Window.unboundedPreceding, 0)
-    since = (
-        days.groupBy("serial", "stint", *SOFTWARE)
-        .agg(*[F.sum(c).alias(c) for c in counts])
-        .withColumns({c: F.sum(c).over(so_far) for c in counts})
+    since = {f"{c}_since": F.sum(c).over(so_far) for c in counts}
+    is_compared = (F.col("cycles_before") > 0) & (F.col("cycles_since") > 0)
+    return (
+        weeks.withColumns(since)
+        .withColumn("compared", F.coalesce(is_compared, F.lit(False)))
+        .groupBy(*SOFTWARE)
+        .agg(
+            F.count_distinct(F.when(F.col("cycles") > 0, F.col("serial"))).alias("robots"),
+            F.count_distinct(F.when(F.col("compared"), F.col("serial"))).alias("robots_compared"),
+            *[F.sum(c).alias(c) for c in (*counts, "poses", "error_mm")],
+            *[F.sum(F.when(F.col("compared"), F.col(c))).alias(c) for c in (*since, *sums)],
+        )
     )
-    paired = since.join(before, on=["serial", "stint"], how="inner").where("cycles > 0")
-    sums = paired.groupBy(*SOFTWARE).agg(
-        F.count_distinct("serial").alias("robots_compared"),
-        *[F.sum(c).alias(c) for name in counts for c in (name, f"{name}_before")],
-    )
-    return sums.select(*SOFTWARE, "robots_compared", *[e for name in JUDGED for e in times(name)])
+
+
+def total(rows: str, name: str) -> Expression:
+    """The sum of a field over an array of rows; null without the array."""
+    return F.aggregate(rows, F.lit(0).cast("long"), lambda so_far, row: so_far + row[name])
 
 
 def times(name: str) -> list[Expression]:
     """How many times as often as before, and both ends of that."""
-    now, before = (F.col(name), F.col("cycles")), (F.col(f"{name}_before"), F.col("cycles_before"))
+    now, before = ((F.col(f"{name}_{when}"), F.col(f"cycles_{when}")) for when in ("since", "before"))
     rate, rate_before = (n.cast("decimal(18,0)") / c.cast("decimal(18,0)") for n, c in (now, before))
     low, high = rate_ratio(*now, *before)
     said = (F.try_divide(rate, F.nullif(rate_before, F.lit(0))), low, high)
