@@ -1,5 +1,7 @@
 """Every table and model there is: the only module that knows them all."""
 
+import importlib
+import pkgutil
 from collections import Counter
 from collections.abc import Sequence
 from types import ModuleType
@@ -19,6 +21,7 @@ from lake.core.report import Report
 from lake.core.table import Table
 from lake.core.terms import NO_TERMS
 from lake.robot import bronze as robot_bronze
+from lake.robot import features as robot_features
 from lake.robot import gold as robot_gold
 from lake.robot import gold_health as robot_gold_health
 from lake.robot import gold_work as robot_gold_work
@@ -42,12 +45,18 @@ from lake.warehouse import public as warehouse_public
 from lake.warehouse import silver as warehouse_silver
 from lake.warehouse import silver_builds as warehouse_silver_builds
 
+
+def modules_in(package: ModuleType) -> list[ModuleType]:
+    """The modules of a package, in the order of their names: a public set stands in one file, and nowhere else."""
+    return [importlib.import_module(f"{package.__name__}.{m.name}") for m in pkgutil.iter_modules(package.__path__)]
+
+
 MODULES: list[ModuleType] = [
     supply_bronze,
     supply_silver,
     supply_dims,
     supply_gold,
-    supply_public,
+    *modules_in(supply_public),
     supply_models,
     warehouse_bronze,
     warehouse_silver,
@@ -55,14 +64,15 @@ MODULES: list[ModuleType] = [
     warehouse_dims,
     warehouse_gold,
     warehouse_demand,
-    warehouse_public,
+    *modules_in(warehouse_public),
     robot_bronze,
     robot_silver,
     robot_silver_work,
     robot_gold,
     robot_gold_health,
     robot_gold_work,
-    robot_public,
+    robot_features,
+    *modules_in(robot_public),
     company_calendar,
     company_demand,
     company_gold,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from pyspark.sql.types import DataType, DateType, DecimalType, StructField, StructType
+from pyspark.sql.types import DataType, DateType, DecimalType, MapType, StructField, StructType
 
 from lake.core.errors import ColumnsDiffer, LakeError
 from lake.core.refresh import Append, Files, Full, Keyed, Refresh, Slices
@@ -45,6 +45,8 @@ class Column:
     parse       SQL that makes the value from the delivered texts (named as the columns), where a cast is not enough
     absent      delivered texts that mean "no value"
     required    False: a delivered file may lack this column
+    every       regular expression: the column is a map from name to value of all delivered columns so named, however
+                many a file brings; an empty cell is a null in it
     """
 
     name: str
@@ -60,6 +62,7 @@ class Column:
     parse: str | None = None
     absent: tuple[str, ...] = ()
     required: bool = True
+    every: str | None = None
     doc: str = ""
 
     def __post_init__(self) -> None:
@@ -68,6 +71,8 @@ class Column:
         if self.resolution is not None:
             scale = -int(Decimal(self.resolution).normalize().as_tuple().exponent)
             object.__setattr__(self, "type", DecimalType(18, max(0, scale)))
+        if self.every is not None and not isinstance(self.type, MapType):
+            raise LakeError(f"Column {self.name!r} takes every column like {self.every!r}: its type has to be a map.")
 
     @property
     def stored(self) -> DataType:
@@ -86,11 +91,16 @@ class Delivery:
     path        glob below the raw zone; a `dt=YYYY-MM-DD` folder in it is the day of delivery
     delivered   the day of delivery (YYYY-MM-DD) of files that lie in no dt folder
     marker      name of the file that says a day is complete; without one, a day with a file is complete
-    line_end    what ends a line; a trailing carriage return is stripped where it is a newline. "any": a newline, a
-                carriage return or both, for files that several systems write
+    format      "text": a record is its text, and each column is parsed out of it
+    delimiter   what separates the columns; several characters: the one that parts a file's first line most; a blank:
+                any run of blanks
+    header      the names of the columns of files that come without a line of them
+    line_end    what ends a record; a trailing carriage return is stripped where it is a newline. "any": a newline, a
+                carriage return or both, for files that several systems write. "blank line": records of several lines
+                with blank ones between them; such files are read whole
     """
 
-    format: Literal["csv", "jsonl", "parquet"]
+    format: Literal["csv", "jsonl", "parquet", "text"]
     path: str
     _: dataclasses.KW_ONLY
     required: bool = True
@@ -98,6 +108,7 @@ class Delivery:
     marker: str | None = None
     expected_by: str | None = None
     delimiter: str = ","
+    header: tuple[str, ...] = ()
     line_end: str = "\n"
     decimal: str = "."
     public: bool = False
@@ -124,11 +135,13 @@ class Table:
         """The table computed from its inputs (its own first, then those of its mappings), promised columns only."""
         assert self.function is not None
         own = len(frames) if len(frames) < len(self.all_inputs) else len(self.inputs)
-        made = self.function(*frames[:own], **more)
+        parts = [self.function(*frames[:own], **more)] if own else []
         rest = list(frames[own:])
         for mapping in self.mappings if rest else []:
-            mapped = mapping.function(*[rest.pop(0) for _ in mapping.inputs])
-            made = made.select(self.made_names).unionByName(mapped.select(self.made_names))
+            parts.append(mapping.function(*[rest.pop(0) for _ in mapping.inputs]))
+        made = parts[0]
+        for part in parts[1:]:
+            made = made.select(self.made_names).unionByName(part.select(self.made_names))
         return self.promised(self.refresh.shaped(made))
 
     @property
@@ -250,6 +263,9 @@ def table(
         names = [c.name for c in made.columns]
         if len(set(names)) < len(names):
             raise LakeError(f"{made.id} declares a column twice.")
+        for delivery in (i.delivery for i in made.inputs if i.delivery):
+            if delivery.format not in ("csv", "parquet") and any(c.every for c in made.columns):
+                raise LakeError(f"{made.id}: only csv and parquet files name the columns that `every` chooses from.")
         refresh.fits(made.id, names)
         return made
 
@@ -290,7 +306,7 @@ def mapping(*, to: Table, inputs: Sequence[Table]) -> Callable[[Callable[..., Da
 
 def _room(module: str) -> tuple[str, Layer]:
     """The domain and the layer of what stands in `module`; gold_demand is gold, too."""
-    layers: dict[str, Layer] = {"bronze": "bronze", "gold": "gold", "models": "gold"}
+    layers: dict[str, Layer] = {"bronze": "bronze", "gold": "gold", "features": "gold", "models": "gold"}
     parts = module.split(".")
     domain = parts[1] if parts[0] == "lake" and len(parts) > 2 else parts[0]
     return domain, layers.get(parts[-1].split("_")[0], "silver")

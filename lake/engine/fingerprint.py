@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
@@ -20,6 +21,9 @@ _FOREIGN = {b"PAR1": "parquet", b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"\xf
 BOM = "\ufeff"
 ANY_LINE_END = "any"
 """A source whose lines end in a newline, a carriage return, or both."""
+BLANK_LINE = "blank line"
+"""A source whose records have several lines, and blank ones between them."""
+BETWEEN_RECORDS = "\n(?:[ \t]*\n)+"
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def read(path: Path, delivery: Delivery, columns: Sequence[Column]) -> Fingerpri
             lines += 1
             if not line.strip():
                 blank += 1
-            elif delivery.format == "csv" and header is None:
+            elif delivery.format == "csv" and header is None and not delivery.header:
                 header, headers = line.decode("utf-8", "replace"), 1
             elif delivery.format == "csv" and line.decode("utf-8", "replace") == header:
                 headers += 1
@@ -114,6 +118,8 @@ def read(path: Path, delivery: Delivery, columns: Sequence[Column]) -> Fingerpri
         pass
     elif foreign:
         problem = f"magic: this is {foreign}, not {delivery.format}"
+    elif delivery.header and first_record:
+        problem, header = _judge_first(first_record, delivery)
     elif delivery.format == "csv" and header is not None:
         problem, unknown = _judge_header(header, delivery, columns)
     elif delivery.format == "jsonl" and first_record:
@@ -121,15 +127,25 @@ def read(path: Path, delivery: Delivery, columns: Sequence[Column]) -> Fingerpri
     return Fingerprint(digest.hexdigest(), size, lines, headers, blank, header or "", unknown, problem)
 
 
+def delimiter_of(header: str, delivery: Delivery) -> str:
+    """The delimiter of a file with this header line: of the declared ones the one that makes the most names of it."""
+    return max(delivery.delimiter, key=lambda one: len(header_names(header, one)))
+
+
 def header_names(header: str, delimiter: str) -> list[str]:
     """The names in a header line, without the blanks around them."""
+    if delimiter == " ":
+        return header.split()
     return [name.strip() for name in next(csv.reader(io.StringIO(header), delimiter=delimiter), [])]
 
 
 def split(content: bytes, line_end: str) -> list[bytes]:
-    """The lines of `content`, and what stands behind the last line end."""
-    if line_end == ANY_LINE_END:
-        content, line_end = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n"), "\n"
+    """The lines (or records) of `content`, and what stands behind the end of the last one."""
+    if line_end in (ANY_LINE_END, BLANK_LINE):
+        content = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    if line_end == BLANK_LINE:
+        return [record.strip(b"\n") for record in re.split(BETWEEN_RECORDS.encode(), content)]
+    line_end = "\n" if line_end == ANY_LINE_END else line_end
     return content.split(line_end.encode())
 
 
@@ -137,6 +153,10 @@ def _lines(path: Path, line_end: str, digest: Any) -> Iterator[bytes]:
     """The file's lines without their ends, unpacked where its name ends in .gz; feeds the raw bytes to `digest`."""
     with open(path, "rb") as file:
         stream: Any = gzip.GzipFile(fileobj=_Tee(file, digest)) if path.name.endswith(".gz") else _Tee(file, digest)
+        if line_end == BLANK_LINE:
+            *records, rest = split(stream.read(), line_end)
+            yield from [*records, rest] if rest else records
+            return
         rest = b""
         while chunk := stream.read(_CHUNK):
             content = rest + chunk
@@ -163,24 +183,44 @@ class _Tee(io.RawIOBase):
 
 
 def _judge_header(header: str, delivery: Delivery, columns: Sequence[Column]) -> tuple[str, tuple[str, ...]]:
-    names = header_names(header, delivery.delimiter)
+    delimiter = delimiter_of(header, delivery)
+    names = header_names(header, delimiter)
+    gathered = [c for c in columns if c.every]
+    columns = [c for c in columns if not c.every]
     wanted = {c.delivered for c in columns if c.parse != "_dt"}
+    wanted |= {n for n in names for c in gathered if re.fullmatch(c.every or "", n)}
     required = {c.delivered for c in columns if c.required and (c.parse is None or c.raw is not None)}
+    lacking = [c.every for c in gathered if c.required and not any(re.fullmatch(c.every or "", n) for n in names)]
     named = [n for n in names if n]
     if len(named) != len(set(named)):
         return f"header: a column stands twice in it ({_twice(named)})", ()
     missing = sorted(required - set(names))
     if missing:
         other = next(
-            (d for d in (";", "\t", ",", "|") if d != delivery.delimiter and len(header_names(header, d)) > len(names)),
+            (
+                d
+                for d in (";", "\t", ",", "|")
+                if d not in delivery.delimiter and len(header_names(header, d)) > len(names)
+            ),
             "",
         )
         if other:
-            return f"delimiter: its columns are separated by {other!r}, not {delivery.delimiter!r}", ()
+            return f"delimiter: its columns are separated by {other!r}, not {delimiter!r}", ()
         if not wanted & set(names):
             return "contract: none of this source's columns is in its header; is it in the wrong folder?", ()
         return f"header: lacks {', '.join(missing)}", ()
+    if lacking:
+        return f"header: has no column like {lacking[0]}", ()
     return "", tuple(n for n in named if n not in wanted)
+
+
+def _judge_first(record: str, delivery: Delivery) -> tuple[str, str]:
+    """Whether the first line of a file without a header has the declared columns, and the header it should have had."""
+    delimiter, wanted = delimiter_of(record, delivery), len(delivery.header)
+    found = len(header_names(record, delimiter))
+    if found != wanted:
+        return f"columns: its first line has {found}, expected were {wanted}; is it in the wrong folder?", ""
+    return "", delimiter.join(delivery.header)
 
 
 def _judge_record(record: str, columns: Sequence[Column]) -> tuple[str, tuple[str, ...]]:
@@ -211,6 +251,7 @@ def _parquet(path: Path, columns: Sequence[Column]) -> Fingerprint:
     except Exception as e:
         return Fingerprint(digest.hexdigest(), size, problem=f"magic: not a readable parquet file ({type(e).__name__})")
     names = set(meta.schema_arrow.names)
-    missing = sorted({c.delivered for c in columns if c.required and (c.parse is None or c.raw is not None)} - names)
+    required = {c.delivered for c in columns if c.required and (c.parse is None or c.raw is not None) and not c.every}
+    missing = sorted(required - names)
     problem = f"header: lacks {', '.join(missing)}" if missing else ""
     return Fingerprint(digest.hexdigest(), size, meta.metadata.num_rows, problem=problem)

@@ -316,7 +316,9 @@ def _fingerprint(
 def _contract(source: Table, columns: Sequence[Column]) -> int:
     import zlib
 
-    return zlib.crc32(repr((source.delivery, [(c.delivered, c.required, c.parse is None) for c in columns])).encode())
+    return zlib.crc32(
+        repr((source.delivery, [(c.delivered, c.required, c.parse is None, c.every) for c in columns])).encode()
+    )
 
 
 def _day_of(name: str, source: Table) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ from pyspark.sql.types import (
 from lake.core.refresh import Append
 from lake.core.table import SLICE, Column, Delivery, Table
 from lake.core.transforms import row_hash
-from lake.engine.fingerprint import ANY_LINE_END, BOM, header_names
+from lake.engine.fingerprint import ANY_LINE_END, BETWEEN_RECORDS, BLANK_LINE, BOM, delimiter_of, header_names
 from lake.engine.intake import File
 from lake.engine.session import empty, unglobbed
 
@@ -70,12 +71,15 @@ def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Pa
         read = _parquet(session, paths, base / files[0].path)
         return _placed(read, [F.col(f"`{c}`") for c in read.columns if c != "_path"], files, base, batch, source)
     end = source.delivery.line_end
-    reader = session.read if end == ANY_LINE_END else session.read.option("lineSep", end)
-    read = reader.text(paths)
+    if end == BLANK_LINE:
+        read = _records_between_blank_lines(session.read.text(paths, wholetext=True))
+    else:
+        reader = session.read if end == ANY_LINE_END else session.read.option("lineSep", end)
+        read = reader.text(paths).select("value", F.col("_metadata.file_path").alias("_path"))
     text = _without(F.col("value"), F.startswith, F.lit(BOM), lambda line: F.substring(line, 2, _LONGEST))
     if end == "\n":
         text = _without(text, F.endswith, F.lit("\r"), lambda line: F.left(line, F.length(line) - 1))
-    rows = read.select(text.alias("line"), F.col("_metadata.file_path").alias("_path"))
+    rows = read.select(text.alias("line"), "_path")
     by_header: dict[str, list[str]] = {}
     for f in files:
         by_header.setdefault(f.print.header_text, []).append(f.path)
@@ -92,6 +96,15 @@ def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Pa
         F.col("_header"),
     ]
     return _placed(rows, columns, files, base, batch, source)
+
+
+def _records_between_blank_lines(files: DataFrame) -> DataFrame:
+    """The records of files that were read whole."""
+    plain = F.regexp_replace("value", "\r\n?", "\n")
+    records = files.select(
+        F.explode(F.split(plain, BETWEEN_RECORDS)).alias("record"), F.col("_metadata.file_path").alias("_path")
+    )
+    return records.select(F.trim("record", F.lit("\n")).alias("value"), "_path")
 
 
 def _without(
@@ -216,6 +229,10 @@ def _reasons(table: Table, delivered: Sequence[Column]) -> list[_Reason]:
     found = [_Reason("record", None, F.col("_broken"), F.lit(None))]
     for c in delivered:
         value, text = F.col(f"`{c.name}`"), F.col(f"_t_{c.name}")
+        if c.every:
+            misfits = _misfits(text, value)
+            found.append(_Reason("type", c.name, whole & (F.size(misfits) > 0), F.to_json(misfits)))
+            continue
         found.append(_Reason("type", c.name, whole & value.isNull() & text.isNotNull(), text))
     for c in table.columns:
         value = F.col(f"`{c.name}`")
@@ -232,6 +249,11 @@ def _reasons(table: Table, delivered: Sequence[Column]) -> list[_Reason]:
     return found
 
 
+def _misfits(texts: SparkColumn, values: SparkColumn) -> SparkColumn:
+    """Of a map of delivered texts those that made no value."""
+    return F.map_filter(texts, lambda name, text: text.isNotNull() & F.element_at(values, name).isNull())
+
+
 def _value(c: Column, delivery: Delivery) -> SparkColumn:
     """The column's value, from the frame where what was read as text still is text."""
     if c.parse is not None:
@@ -243,20 +265,30 @@ def _value(c: Column, delivery: Delivery) -> SparkColumn:
 def _by_text(c: Column, delivery: Delivery) -> bool:
     """Whether the column is read as text first and cast after: parquet, a parse, absent texts, a decimal comma."""
     comma = delivery.decimal != "." and isinstance(c.stored, NumericType)
-    return delivery.format == "parquet" or c.parse is not None or bool(c.absent) or comma
+    as_text = delivery.format in ("parquet", "text")
+    return as_text or c.parse is not None or bool(c.absent) or comma or bool(c.every)
 
 
 def _cast(text: SparkColumn, c: Column, delivery: Delivery) -> SparkColumn:
-    if isinstance(c.stored, StringType):
-        return text
+    if c.every and isinstance(c.stored, MapType):
+        of = c.stored.valueType
+        return F.transform_values(text, lambda _, v: _cast_one(v, of, delivery))
     if isinstance(c.stored, MapType):
         return F.lit(None).cast(c.stored)
-    if delivery.decimal != "." and isinstance(c.stored, NumericType):
+    return _cast_one(text, c.stored, delivery)
+
+
+def _cast_one(text: SparkColumn, to: DataType, delivery: Delivery) -> SparkColumn:
+    if isinstance(to, StringType):
+        return text
+    if delivery.decimal != "." and isinstance(to, NumericType):
         text = F.translate(text, delivery.decimal, ".")
-    return F.trim(text).try_cast(c.stored)
+    return F.trim(text).try_cast(to)
 
 
 def _present(c: Column, text: SparkColumn) -> SparkColumn:
+    if c.every:
+        return F.transform_values(text, lambda _, v: F.when(~F.trim(v).isin("", *c.absent), v))
     return F.when(~F.trim(text).isin(*c.absent), text) if c.absent else text
 
 
@@ -278,7 +310,8 @@ def _read_text(
 
 def _shape(delivered: Sequence[Column], delivery: Delivery, *, as_text: bool) -> StructType:
     text = StringType()
-    kinds = {c.delivered: text if as_text or _by_text(c, delivery) else c.stored for c in delivered}
+    named = [c for c in delivered if not c.every]
+    kinds: dict[str, DataType] = {c.delivered: text if as_text or _by_text(c, delivery) else c.stored for c in named}
     return StructType([StructField(n, k) for n, k in kinds.items()]).add(_CORRUPT, text)
 
 
@@ -295,34 +328,52 @@ def _read_jsonl(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery
 
 
 def _read_csv(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]) -> DataFrame:
-    once = _by_header(rows, "_first", _shape(delivered, delivery, as_text=False), delivery, headers, F.lit(True))
+    by_header = partial(_by_header, delivered=delivered, delivery=delivery, headers=headers)
+    once = by_header(rows, "_first", _shape(delivered, delivery, as_text=False), where=F.lit(True))
     quotes = F.length("line") - F.length(F.replace(F.col("line"), F.lit('"'), F.lit("")))
     closed = quotes % 2 == 0  # the parser takes a quote that nothing closes
     fits = F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull() & closed
-    once = _by_header(once, "_second", _shape(delivered, delivery, as_text=True), delivery, headers, ~fits)
+    once = by_header(once, "_second", _shape(delivered, delivery, as_text=True), where=~fits)
     broken = ~fits & (F.col("_second").isNull() | F.col(f"_second.{_CORRUPT}").isNotNull() | ~closed)
     return _read_text(delivered, delivery, once, "_first", "_second", broken)
 
 
 def _by_header(
-    rows: DataFrame, name: str, shape: StructType, delivery: Delivery, headers: Sequence[str], where: SparkColumn
+    rows: DataFrame,
+    name: str,
+    shape: StructType,
+    *,
+    delivered: Sequence[Column],
+    delivery: Delivery,
+    headers: Sequence[str],
+    where: SparkColumn,
 ) -> DataFrame:
     """`rows` with the line parsed by the names of its own header, so that reordered and unknown columns do no harm."""
     known = {f.name: f.dataType.simpleString() for f in shape.fields}
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "quote": '"', "escape": '"'}
-    options |= {"sep": delivery.delimiter, "maxCharsPerColumn": "-1"}
+    options |= {"maxCharsPerColumn": "-1"}
+    gathered = {c.name: c.every for c in delivered if c.every}
     parsed = []
     for n, header in enumerate(headers):
-        names = header_names(header, delivery.delimiter)
-        slots = [f"`{h}` {known[h]}" if h in known else f"`_unknown_{i}` string" for i, h in enumerate(names)]
-        line = F.from_csv("line", ", ".join([*slots, f"`{_CORRUPT}` string"]), options)
+        delimiter = delimiter_of(header, delivery)
+        names = header_names(header, delimiter)
+        parts = {c: [h for h in names if h not in known and re.fullmatch(like, h)] for c, like in gathered.items()}
+        kinds = known | {h: "string" for found in parts.values() for h in found}
+        slots = [f"`{h}` {kinds[h]}" if h in kinds else f"`_unknown_{i}` string" for i, h in enumerate(names)]
+        one_line = F.trim(F.regexp_replace("line", r"\s+", " ")) if delimiter == " " else F.col("line")
+        line = F.from_csv(one_line, ", ".join([*slots, f"`{_CORRUPT}` string"]), options | {"sep": delimiter})
         rows = rows.withColumn(f"{name}_{n}", F.when((F.col("_header") == header) & where, line))
         found = [
             F.col(f"{name}_{n}.`{f}`") if f in names else F.lit(None).cast(known[f]) for f in known if f != _CORRUPT
         ]
         found.append(F.col(f"{name}_{n}.{_CORRUPT}"))
         fields = [value.alias(f) for value, f in zip(found, known, strict=True)]
+        for column, some in parts.items():
+            entries = [part for h in some for part in (F.lit(h), F.col(f"{name}_{n}.`{h}`"))]
+            fields.append(F.create_map(*entries).cast("map<string,string>").alias(column))
         parsed.append(F.when(F.col(f"{name}_{n}").isNotNull(), F.struct(*fields)))
+    for column in gathered:
+        shape = shape.add(column, MapType(StringType(), StringType()))
     return rows.withColumn(name, F.coalesce(*parsed) if parsed else F.lit(None).cast(shape))
 
 
@@ -331,12 +382,25 @@ def _read_parquet(
 ) -> DataFrame:
     columns = []
     for c in delivered:
-        there = c.delivered in rows.columns
-        text = _present(c, F.col(f"`{c.delivered}`").cast("string") if there else F.lit(None).cast("string"))
+        if c.every:
+            named = [n for n in rows.columns if n not in BRONZE.names and re.fullmatch(c.every, n)]
+            entries = [part for n in named for part in (F.lit(n), F.col(f"`{n}`").cast("string"))]
+            text = _present(c, F.create_map(*entries).cast("map<string,string>"))
+        elif c.delivered in rows.columns:
+            text = _present(c, F.col(f"`{c.delivered}`").cast("string"))
+        else:
+            text = F.lit(None).cast("string")
         columns += [text.alias(c.name), text.alias(f"_t_{c.name}")]
     everything = [F.col(f"`{c}`") for c in rows.columns if c not in BRONZE.names]
     raw = F.to_json(F.struct(*everything)).alias("_raw")
     return rows.select(*columns, F.lit(False).alias("_broken"), raw, *BRONZE.names)
 
 
-_READERS = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}
+def _read_plain(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]) -> DataFrame:
+    """Every column is the record's text, until it is parsed out of it."""
+    columns = [part for c in delivered for part in (F.col("line").alias(c.name), F.col("line").alias(f"_t_{c.name}"))]
+    raw = F.coalesce("line", F.base64("_bytes")).alias("_raw")
+    return rows.select(*columns, F.col("_bytes").isNotNull().alias("_broken"), raw, *BRONZE.names)
+
+
+_READERS = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet, "text": _read_plain}

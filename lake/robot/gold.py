@@ -3,7 +3,7 @@
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, DateType, LongType, StringType
+from pyspark.sql.types import BooleanType, DateType, LongType, StringType, TimestampType
 from pyspark.sql.window import Window
 
 from lake.core.refresh import history, keyed, slices
@@ -136,6 +136,29 @@ def joint_day(telemetry: DataFrame, faults: DataFrame) -> DataFrame:
 
 @table(
     inputs=[silver.accuracy_tests],
+    refresh=keyed(["test_id", "pose_id"], group=["test_id"], by="to_date(at)"),
+    columns=[
+        Column("serial", StringType(), null=False),
+        Column("test_id", StringType(), key=True),
+        Column("pose_id", StringType(), key=True),
+        Column("at", TimestampType(), null=False),
+        Column("frame", StringType(), doc="frame of target and deviation; fitted: laid over the robot's by the poses"),
+        *[Column(f"joint_{n}_rad", resolution="0.000001", unit="rad") for n in range(6)],
+        *[Column(f"target_{axis}_mm", resolution="0.0001", unit="mm") for axis in "xyz"],
+        *[Column(f"d{axis}_mm", resolution="0.0001", unit="mm", doc="measured minus target") for axis in "xyz"],
+        Column("error_mm", resolution="0.0001", unit="mm", doc="distance from the target; null where it is not known"),
+        Column("payload_kg", resolution="0.001", unit="kg"),
+        Column("temperature_c", resolution="0.01", unit="°C"),
+        silver.SOURCE_SYSTEM,
+    ],
+)
+def pose_error(accuracy_tests: DataFrame) -> DataFrame:
+    """One row per measured pose: by how much, and in which direction, the robot missed it."""
+    return deviations(accuracy_tests, source_system="fleet")
+
+
+@table(
+    inputs=[pose_error],
     refresh=keyed(["serial", "on"], group=["serial"], by="on"),
     columns=[
         Column("serial", StringType(), key=True),
@@ -148,15 +171,14 @@ def joint_day(telemetry: DataFrame, faults: DataFrame) -> DataFrame:
         Column("payload_max_kg", resolution="0.001", unit="kg"),
     ],
 )
-def accuracy_day(accuracy_tests: DataFrame) -> DataFrame:
+def accuracy_day(pose_error: DataFrame) -> DataFrame:
     """One row per robot and day with accuracy tests: position error, and its drift since the first tests."""
     whole = Window.partitionBy("serial").rowsBetween(Window.unboundedPreceding, Window.unboundedFollowing)
     is_first = F.col("on") < F.date_add(F.min("on").over(whole), FIRST_TESTS_DAYS)
     first_sum, first_poses = (F.sum(F.when(F.col("is_first"), F.col(c))).over(whole) for c in ("error_sum", "poses"))
     at_first = first_sum / first_poses
     return (
-        accuracy_tests.withColumn("error_mm", position_error_mm())
-        .where("error_mm IS NOT NULL")
+        pose_error.where("error_mm IS NOT NULL")
         .groupBy("serial", F.to_date("at").alias("on"))
         .agg(
             F.count("*").alias("poses"),
@@ -193,7 +215,24 @@ def missing_samples() -> Expression:
     return F.greatest(F.floor((F.col("to") - F.col("from")) / step) + 1 - F.col("came"), F.lit(0))
 
 
-def position_error_mm() -> Expression:
-    """Distance between where a pose was measured and where it should have been; null if either is unknown."""
-    x, y, z = (F.col(f"measured_{a}_mm") - F.col(f"target_{a}_mm") for a in "xyz")
-    return F.sqrt((x * x + y * y + z * z).cast("double")).cast("decimal(18,4)")
+def deviations(poses: DataFrame, *, source_system: str) -> DataFrame:
+    """Poses with target and measured position in one frame, as rows of pose_error."""
+    x, y, z = (
+        (F.col(f"measured_{axis}_mm").cast("decimal(18,4)") - F.col(f"target_{axis}_mm")).cast("decimal(18,4)")
+        for axis in "xyz"
+    )
+    distance = F.sqrt((x * x + y * y + z * z).cast("double"))
+    return poses.select(
+        "serial",
+        "test_id",
+        "pose_id",
+        "at",
+        "frame",
+        *[f"joint_{n}_rad" for n in range(6)],
+        *[f"target_{axis}_mm" for axis in "xyz"],
+        *[off.alias(f"d{axis}_mm") for off, axis in zip((x, y, z), "xyz", strict=True)],
+        distance.cast("decimal(18,4)").alias("error_mm"),
+        "payload_kg",
+        "temperature_c",
+        F.lit(source_system).alias("source_system"),
+    )

@@ -2,9 +2,10 @@
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, LongType, TimestampType
+from pyspark.sql.types import LongType, TimestampType
 from pyspark.sql.window import Window
 
+from lake.core.public import HANDED_OVER, flag
 from lake.core.refresh import append
 from lake.core.table import Column, mapping, source, table
 from lake.robot import gold, silver
@@ -21,27 +22,16 @@ def sensor(name: str, raw: str, unit: str, *, resolution: str, check: str) -> Co
     return Column(name, resolution=resolution, unit=unit, raw=raw, check=check.format(name), required=False)
 
 
-def flag(name: str, raw: str) -> Column:
-    """True and False, as words or as numbers."""
-    said = f"lower(trim({name}))"
-    parse = (
-        f"CASE WHEN {said} IN ('true', '1', '1,0', '1.0') THEN true"
-        f" WHEN {said} IN ('false', '0', '0,0', '0.0') THEN false END"
-    )
-    return Column(name, BooleanType(), raw=raw, parse=parse)
-
-
 ur3 = source(
     "ur3_seconds",
     __name__,
     "One line per second of one arm.",
     format="csv",
     path="ur3_cobotops/*.csv*",
-    delimiter=";",
+    delimiter=";\t|,",
     line_end="any",
     decimal=",",
-    # the set is handed over whole, long after the fact; its own dates say when each record was known
-    delivered="2026-01-01",
+    delivered=HANDED_OVER,
     public=True,
     required=False,
 )

@@ -5,6 +5,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DateType, DecimalType, IntegerType, StringType
 
+from lake.core.public import HANDED_OVER, SEPARATORS
 from lake.core.refresh import append
 from lake.core.table import Column, mapping, source, table
 from lake.supply import silver
@@ -52,9 +53,9 @@ scms = source(
     "One line per delivered order line.",
     format="csv",
     path="scms_delivery_history/*.csv*",
+    delimiter=SEPARATORS,
     line_end="any",
-    # the set is handed over whole, long after the fact; its own dates say when each record was known
-    delivered="2026-01-01",
+    delivered=HANDED_OVER,
     public=True,
     required=False,
 )
