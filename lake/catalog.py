@@ -37,10 +37,12 @@ from lake.supply import models as supply_models
 from lake.supply import public as supply_public
 from lake.supply import silver as supply_silver
 from lake.warehouse import bronze as warehouse_bronze
+from lake.warehouse import features as warehouse_features
 from lake.warehouse import gold as warehouse_gold
 from lake.warehouse import gold_demand as warehouse_demand
 from lake.warehouse import gold_dims as warehouse_dims
 from lake.warehouse import laws as warehouse_laws
+from lake.warehouse import monthly as warehouse_monthly
 from lake.warehouse import public as warehouse_public
 from lake.warehouse import silver as warehouse_silver
 from lake.warehouse import silver_builds as warehouse_silver_builds
@@ -64,6 +66,8 @@ MODULES: list[ModuleType] = [
     warehouse_dims,
     warehouse_gold,
     warehouse_demand,
+    warehouse_monthly,
+    warehouse_features,
     *modules_in(warehouse_public),
     robot_bronze,
     robot_silver,

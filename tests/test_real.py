@@ -12,11 +12,16 @@ from pyspark.sql import functions as F
 from lake.core.table import Table
 from lake.engine import conf, intake, records
 from lake.engine.fingerprint import Cache
-from lake.robot import public as robot
+from lake.robot import features
+from lake.robot import gold as robot_gold
+from lake.robot.public import ai4i, bts, cmapss, execution_failures, ipa
+from lake.robot.public import ur3 as robot
 from lake.supply import gold as supply_gold
-from lake.supply import public as supply
 from lake.supply import silver as supply_silver
-from lake.warehouse import public as warehouse
+from lake.supply.public import scms as supply
+from lake.warehouse.monthly import monthly_as_demand
+from lake.warehouse.public import backorders, carparts, oil, raf
+from lake.warehouse.public import retail as warehouse
 
 
 class Landed:
@@ -45,8 +50,14 @@ class Landed:
         return counted(self.typed, "_ok")
 
 
-def counted(rows: DataFrame, by: str) -> dict[Any, int]:
-    return {r[0]: r[1] for r in rows.groupBy(by).agg(F.count("*")).collect()}
+def counted(rows: DataFrame, *by: str) -> dict[Any, int]:
+    """How many rows there are of each value (or pair of values)."""
+    return {r[0] if len(by) == 1 else tuple(r[:-1]): r[-1] for r in rows.groupBy(*by).agg(F.count("*")).collect()}
+
+
+def cells(units: str, condition: str) -> Any:
+    """How many cells of a map of months satisfy a condition on `n`."""
+    return F.sum(F.expr(f"size(filter(map_values({units}), n -> {condition}))"))
 
 
 @pytest.fixture(scope="module")
@@ -130,3 +141,160 @@ def test_stops_and_grip_losses_of_the_arm_are_faults_by_run(ur3):
 def test_the_joints_of_the_arm_ran_one_day(ur3):
     days = robot.ur3_joint_day.function(ur3.rows)
     assert counted(days, "samples") == {7_363: 1, 7_355: 5}
+
+
+def test_every_material_of_the_refinery_is_accepted_with_all_its_months(spark, cache):
+    landed = Landed(spark, oil.oil_materials, cache)
+    assert (landed.lines, landed.records, landed.unknown) == (7_025, 7_024, {})
+    assert landed.fates() == {True: 7_024}
+    over = "greatest(stock - order_up_to, 0)"
+    [row] = landed.rows.agg(
+        cells("units", "n IS NULL"),
+        cells("units", "n < 0"),
+        cells("units", "n = 0"),
+        F.count_if(F.expr("units['1997-11'] IS NOT NULL")),
+        F.expr("sum(stock * price)"),
+        F.expr(f"sum({over} * price)"),
+        F.expr("count_if(stock > order_up_to)"),
+        F.expr("count_if(stock < reorder_point)"),
+        *[F.count_if(F.col(f"in_{level}").isNull()) for level in ("high", "medium", "low", "all")],
+    ).collect()
+    assert tuple(map(float, row)) == (
+        *(201_456, 2_032, 167_453, 3_740, 5_335_936.32, 446_188.26, 1_112, 716),
+        *(5_738, 2_532, 4_939, 1_668),
+    )
+
+
+def test_the_bad_month_of_the_refinery_is_no_demand_but_its_materials_are_no_dead_stock(spark, cache):
+    landed = Landed(spark, oil.oil_materials, cache)
+    monthly = oil.oil_demand.function(landed.rows).persist()
+    said = monthly.where("month = DATE'1997-11-01'").agg(F.count("*"), F.count("quantity"))
+    [row] = (
+        monthly_as_demand.function(monthly)
+        .agg(
+            F.count_if("demand > 0"),
+            F.count_if("returned > 0"),
+            F.min("month").cast("string"),
+            F.max("month").cast("string"),
+        )
+        .collect()
+    )
+    assert tuple(row) == (20_932, 2_032, "1997-01-01", "2001-08-01")
+    assert [tuple(r) for r in said.collect()] == [(1_471, 0)]
+    consumed = monthly.where("quantity > 0 OR quantity IS NULL").select("item_id").distinct()
+    stock = landed.rows.selectExpr("'OIL-' || material AS item_id", "stock * price AS value")
+    [[dead]] = stock.join(consumed, on="item_id", how="left_anti").agg(F.sum("value")).collect()
+    assert float(dead) == 201_880.31
+
+
+def test_every_part_of_the_air_force_is_accepted(spark, cache):
+    landed = Landed(spark, raf.raf_parts, cache)
+    assert (landed.lines, landed.records, landed.unknown) == (5_001, 5_000, {})
+    assert landed.fates() == {True: 5_000}
+    demand = monthly_as_demand.function(raf.raf_demand.function(landed.rows))
+    [row] = demand.agg(F.count_if("demand > 0"), F.sum("demand"), F.count_if("returned > 0")).collect()
+    assert tuple(map(int, row)) == (42_695, 605_764, 0)
+    [row] = landed.rows.agg(
+        cells("units", "n = 0"), F.count_if("lead_time_months = 0"), F.count_if("price_gbp = 0")
+    ).collect()
+    assert tuple(row) == (377_305, 627, 1)
+
+
+def test_every_car_part_is_accepted_and_what_nobody_wrote_down_is_no_zero(spark, cache):
+    landed = Landed(spark, carparts.car_parts, cache)
+    assert (landed.lines, landed.records, landed.unknown) == (2_675, 2_674, {})
+    assert landed.fates() == {True: 2_674}
+    [row] = landed.rows.agg(
+        cells("units", "n IS NULL"),
+        cells("units", "n = 0"),
+        F.count_if(F.expr("exists(map_values(units), n -> n IS NULL)")),
+    ).collect()
+    assert tuple(row) == (6_122, 97_398, 165)
+    demand = monthly_as_demand.function(carparts.carparts_demand.function(landed.rows))
+    [row] = demand.agg(
+        F.count_if("demand > 0"), F.sum("demand").cast("int"), F.count_distinct("item_id"),
+        F.min("month").cast("string"), F.max("month").cast("string"),
+    ).collect()  # fmt: skip
+    assert tuple(row) == (32_854, 66_194, 2_674, "1998-01-01", "2002-03-01")
+
+
+def test_what_nobody_knew_of_backordered_items_is_null(spark, cache):
+    landed = Landed(spark, backorders.backorder_items, cache)
+    assert (landed.lines, landed.records, landed.unknown) == (10_001, 10_000, {})
+    assert landed.fates() == {True: 10_000}
+    [row] = landed.rows.agg(
+        F.count_if("lead_time IS NULL"),
+        F.count_if("supplier_6_months IS NULL"),
+        F.count_if("on_hand < 0"),
+        F.min("on_hand").cast("int"),
+        F.count_if("went_on_backorder"),
+    ).collect()
+    assert tuple(row) == (567, 707, 188, -2_999, 1_855)
+
+
+def test_every_pose_of_the_arm_is_accepted_and_off_by_two_millimetres_once_the_frames_fit(spark, cache):
+    landed = Landed(spark, ipa.ipa_poses, cache)
+    assert (landed.lines, landed.records, landed.unknown) == (11_912, 11_911, {})
+    assert landed.fates() == {True: 11_911}
+    errors = ipa.ipa_pose_error.function(landed.rows).persist()
+    [row] = errors.agg(
+        F.count("error_mm"), F.avg("error_mm").cast("decimal(9,3)"),
+        F.percentile("error_mm", 0.95).cast("decimal(9,3)"),
+        F.min("temperature_c"), F.max("temperature_c"),
+    ).collect()  # fmt: skip
+    assert [str(v) for v in row] == ["11911", "2.205", "7.576", "22.9500", "23.6800"]
+    assert sum(counted(robot_gold.accuracy_day(errors), "poses")) == 11_911
+
+
+def test_every_grasp_is_accepted_under_its_orientation_of_the_hand(spark, cache):
+    landed = Landed(spark, bts.bts_grasps, cache)
+    assert (landed.lines, landed.records, landed.unknown) == (4_685, 4_682, {})
+    assert landed.fates() == {True: 4_682}
+    assert counted(landed.rows, "hand_orientation", "slipped") == {
+        ("down", False): 667, ("down", True): 609,
+        ("side", False): 603, ("side", True): 670,
+        ("45", False): 1_058, ("45", True): 1_075,
+    }  # fmt: skip
+    assert [r[0] for r in landed.rows.agg(F.count_distinct("object")).collect()] == [41]
+
+
+def test_every_execution_failure_is_accepted_in_its_class(spark, cache):
+    landed = Landed(spark, execution_failures.execution_failures, cache)
+    assert (landed.lines, landed.records) == (182, 182)
+    assert landed.fates() == {True: 182}
+    assert counted(landed.rows, "task", "class") == {
+        ("lp1", "obstruction"): 34, ("lp1", "normal"): 21, ("lp1", "collision"): 17, ("lp1", "fr_collision"): 16,
+        ("lp2", "normal"): 20, ("lp2", "left_col"): 9, ("lp2", "back_col"): 7, ("lp2", "front_col"): 6,
+        ("lp2", "right_col"): 5,
+        ("lp3", "ok"): 20, ("lp3", "moved"): 15, ("lp3", "slightly_moved"): 9, ("lp3", "lost"): 3,
+    }  # fmt: skip
+
+
+def test_every_cycle_of_the_engines_is_accepted_and_idle_sensors_say_nothing(spark, cache):
+    landed = Landed(spark, cmapss.cmapss_cycles, cache)
+    assert (landed.lines, landed.records) == (33_727, 33_727)
+    assert landed.fates() == {True: 33_727}
+    engines = landed.rows.select("run", "unit").distinct()
+    assert counted(engines, "run") == {"train": 100, "test": 100}
+    assert counted(landed.rows, "run") == {"train": 20_631, "test": 13_096}
+    names = [*cmapss.SETTINGS, *cmapss.SENSORS]
+    [row] = landed.rows.where("run = 'train'").agg(*[(F.min(n) == F.max(n)).alias(n) for n in names]).collect()
+    still = ["setting_3", "t2", "p2", "epr", "farb", "nf_dmd", "pcnfr_dmd"]
+    assert [name for name in names if row[name]] == still
+    lives = Landed(spark, cmapss.cmapss_lives, cache)
+    assert (lives.lines, lives.fates()) == (1, {True: 1})
+    some = landed.rows.where("unit <= 3")
+    made = features.health_features(some, lives.rows).where("life_left <= 200").groupBy("serial")
+    left = made.agg(F.min("life_left"), F.max("life_left"), F.count("*")).collect()
+    assert {r[0].removeprefix("CMAPSS-FD001-"): r[1] for r in left} == {
+        "train-1": 0, "train-2": 0, "train-3": 0, "test-1": 112, "test-2": 98, "test-3": 69
+    }  # fmt: skip
+
+
+def test_every_machine_cycle_is_accepted_from_a_file_that_only_looks_comma_separated(spark, cache):
+    landed = Landed(spark, ai4i.ai4i_cycles, cache)
+    assert (landed.lines, landed.records, landed.unknown) == (10_001, 10_000, {})
+    assert landed.fates() == {True: 10_000}
+    assert counted(landed.rows, "quality") == {"L": 6_000, "M": 2_997, "H": 1_003}
+    [row] = landed.rows.agg(*[F.count_if(mode) for mode in ("failed", *ai4i.MODES)]).collect()
+    assert tuple(row) == (339, 46, 115, 95, 98, 19)

@@ -132,7 +132,10 @@ class Table:
     mappings: list[Mapping] = field(default_factory=list)
 
     def __call__(self, *frames: DataFrame, **more: object) -> DataFrame:
-        """The table computed from its inputs (its own first, then those of its mappings), promised columns only."""
+        """The table computed from its inputs (its own first, then those of its mappings), promised columns only.
+
+        A table without inputs of its own is what its mappings make.
+        """
         assert self.function is not None
         own = len(frames) if len(frames) < len(self.all_inputs) else len(self.inputs)
         parts = [self.function(*frames[:own], **more)] if own else []

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql.types import DateType, DecimalType, IntegerType, MapType, StringType
 
-from lake.core.table import Table
+from lake.core.errors import LakeError
+from lake.core.refresh import append
+from lake.core.table import Column, Table, source, table
 from lake.engine import intake, records
 from lake.engine.conf import Conf
 from lake.engine.fingerprint import Cache
@@ -16,6 +19,61 @@ from tests.engine import five_tables as five
 from tests.engine.five_tables import land, move
 
 GOOD = '{"id":"1","revision":1,"thing":"bolt","at":"2026-01-05T08:00:00Z","quantity":2.5}'
+
+
+KNOWN_ON = Column("known_on", DateType(), null=False, parse="_dt")
+
+
+@table(
+    inputs=[source("months", five.HERE, "Wide.", format="csv", path="five/things/dt=*/*", delimiter=",;", decimal=",")],
+    refresh=append(by="known_on"),
+    columns=[
+        Column("item", StringType(), null=False),
+        Column("units", MapType(StringType(), DecimalType(9, 1)), every="[A-Z][a-z]{2}-[0-9]{2}"),
+        KNOWN_ON,
+    ],
+)
+def months(records: DataFrame) -> DataFrame:
+    """One row per item, its months side by side."""
+    return records
+
+
+@table(
+    inputs=[
+        source(
+            "bare",
+            five.HERE,
+            "No header.",
+            format="csv",
+            path="five/things/dt=*/*",
+            delimiter=" ,",
+            header=("unit", "value"),
+        )
+    ],
+    refresh=append(by="known_on"),
+    columns=[
+        Column("unit", IntegerType(), null=False),
+        Column("value", DecimalType(9, 1), check="value > 0"),
+        KNOWN_ON,
+    ],
+)
+def bare(records: DataFrame) -> DataFrame:
+    """One row per line of a file that does not name its columns."""
+    return records
+
+
+@table(
+    inputs=[source("talks", five.HERE, "Records.", format="text", path="five/things/dt=*/*", line_end="blank line")],
+    refresh=append(by="known_on"),
+    columns=[
+        Column("who", StringType(), null=False, parse=r"nullif(split(who, '\n')[0], '?')"),
+        Column("lines", IntegerType(), parse=r"size(split(lines, '\n')) - 1", check="lines > 0"),
+        KNOWN_ON,
+    ],
+)
+def talks(records: DataFrame) -> DataFrame:
+    """One row per record of several lines."""
+    return records
 
 
 class Typed:
@@ -30,10 +88,13 @@ class Typed:
         return self._read(five.movements).orderBy("_raw", "id").collect()
 
     def csv(self, text: bytes, *, name: str = "things") -> list[Row]:
+        return self.of(five.thing_files, text, name=name).orderBy("thing").collect()
+
+    def of(self, table: Table, text: bytes, *, name: str = "things") -> DataFrame:
         path = self.conf.raw / "five" / "things" / "dt=2026-01-06" / f"{name}.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text)
-        return self._read(five.thing_files).orderBy("thing").collect()
+        return self._read(table)
 
     def _read(self, table: Table) -> DataFrame:
         [source] = table.inputs
@@ -138,3 +199,46 @@ def test_a_move_helper_writes_what_the_table_reads(typed: Typed) -> None:
 
     [row] = typed.jsonl(json.dumps(move("9", "gear", "2026-01-05", 3)))
     assert row["_ok"]
+
+
+@pytest.mark.parametrize("text", [b"item,Jan-98,Feb-98\nbolt,3,\n", b"Jan-98;item;Mood;Feb-98\n3;bolt;good; \n"])
+def test_columns_of_one_kind_are_a_map_and_an_empty_cell_is_a_null_in_it(typed: Typed, text: bytes) -> None:
+    [row] = typed.of(months, text).collect()
+    assert (row["_ok"], row["item"], row["units"]) == (True, "bolt", {"Jan-98": 3, "Feb-98": None})
+
+
+def test_a_cell_of_a_map_that_does_not_fit_rejects_its_record(typed: Typed) -> None:
+    good, bad = typed.of(months, b"item;Jan-98;Feb-98\nbolt;1,5;2\nnut;few;2\n").orderBy("item").collect()
+    assert (good["_ok"], float(good["units"]["Jan-98"])) == (True, 1.5)
+    assert reasons(bad) == [("type", "units", '{"Jan-98":"few"}')]
+
+
+def test_only_files_that_name_their_columns_have_columns_of_one_kind() -> None:
+    every = Column("units", MapType(StringType(), StringType()), every="x.*")
+    with pytest.raises(LakeError, match="only csv and parquet"):
+        table(inputs=talks.inputs, refresh=append(by="known_on"), columns=[every, KNOWN_ON])(_said)
+    with pytest.raises(LakeError, match="has to be a map"):
+        Column("units", StringType(), every="x.*")
+
+
+def _said(records: DataFrame) -> DataFrame:
+    """One row per record."""
+    return records
+
+
+@pytest.mark.parametrize("text", [b" 7   1.5  \n8\t2.5\n9 1 2\n", b"7,1.5\n8,2.5\n9\n"])
+def test_a_file_without_a_header_is_read_by_the_declared_one(typed: Typed, text: bytes) -> None:
+    rows = typed.of(bare, text).orderBy("_ok", "unit").collect()
+    assert [(r["unit"], float(r["value"])) for r in rows[1:]] == [(7, 1.5), (8, 2.5)]
+    assert reasons(rows[0]) == [("record", None, None)]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_records_of_several_lines_end_at_blank_ones(typed: Typed, end: bytes) -> None:
+    text = b"\nann\n\t1\n\t2\n\n \nbob\n\n?\n1\n\n\n"
+    rows = typed.of(talks, text.replace(b"\n", end)).orderBy("who").collect()
+    assert [(r["who"], r["lines"], reasons(r)) for r in rows] == [
+        (None, 1, [("type", "who", "?\n1")]),
+        ("ann", 2, []),
+        ("bob", 0, [("check", "lines", "0")]),
+    ]

@@ -24,7 +24,7 @@ def accuracy(given):
     def of(*rows):
         zero = {f"target_{a}_mm": 0 for a in "xyz"}
         names = "serial at measured_x_mm measured_y_mm measured_z_mm"
-        return gold.accuracy_day(given(silver.accuracy_tests, names, *rows).fillna(zero))
+        return gold.accuracy_day(gold.pose_error(given(silver.accuracy_tests, names, *rows).fillna(zero)))
 
     return of
 

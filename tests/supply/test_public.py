@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 from lake.engine import conf, intake, records
 from lake.engine.fingerprint import Cache
-from lake.supply import public, silver
+from lake.supply import silver
+from lake.supply.public import scms as public
 
 HEADER = (
     "ID,PO / SO #,Country,Fulfill Via,Vendor INCO Term,Shipment Mode,PO Sent to Vendor Date,Scheduled Delivery Date,"
