@@ -99,7 +99,13 @@ def empty_days(stock_month: DataFrame, stock_change_day: DataFrame, ends: DataFr
     columns=[
         Column("item_id", StringType(), key=True),
         Column("month", DateType(), key=True, check="day(month) = 1", doc="its first day"),
-        quantity("demand", doc="ordered by customers, or consumed, and not cancelled", check="demand >= 0"),
+        Column(
+            "demand",
+            QUANTITY,
+            unit=silver.PIECES,
+            check="demand >= 0",
+            doc="ordered by customers, or consumed, and not cancelled; null: there was some, nobody knows how much",
+        ),
         quantity("returned", doc="taken back; not taken off the demand", check="returned >= 0"),
         Column(
             "lines",

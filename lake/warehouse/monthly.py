@@ -73,11 +73,11 @@ def monthly_demand() -> DataFrame:
 
 @mapping(to=demand_month, inputs=[monthly_demand])
 def monthly_as_demand(monthly: DataFrame) -> DataFrame:
-    """One row per item and month with a figure that can be trusted; how many orders it was, nobody wrote down."""
-    return monthly.where("quantity IS NOT NULL").select(
+    """One row per item and month that a sheet tells something of; how many orders it was, nobody wrote down."""
+    return monthly.select(
         "item_id",
         "month",
-        F.greatest("quantity", F.lit(0)).cast("decimal(18,3)").alias("demand"),
+        F.when(F.col("quantity").isNotNull(), F.greatest("quantity", F.lit(0))).cast("decimal(18,3)").alias("demand"),
         F.greatest(-F.col("quantity"), F.lit(0)).cast("decimal(18,3)").alias("returned"),
         F.lit(None).cast("bigint").alias("lines"),
         F.lit(None).cast("int").alias("days_out_of_stock"),

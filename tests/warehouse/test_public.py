@@ -77,7 +77,7 @@ def test_the_bad_month_of_the_refinery_says_that_there_was_demand_but_not_how_mu
     )
 
 
-def test_what_was_taken_back_is_no_demand_and_a_figure_nobody_trusts_is_none(given, expected):
+def test_what_was_taken_back_is_no_demand_and_of_a_figure_nobody_trusts_only_that_there_was_some(given, expected):
     sheet = given(
         monthly.monthly_demand,
         "item_id month quantity source_system",
@@ -91,6 +91,7 @@ def test_what_was_taken_back_is_no_demand_and_a_figure_nobody_trusts_is_none(giv
         expected(
             demand_month,
             names,
+            ("A", "1997-11-01", None, 0, None, None, "oil"),
             ("A", "1997-12-01", 0, 1, None, None, "oil"),
             ("A", "1998-01-01", 7, 0, None, None, "oil"),
         ),

@@ -79,7 +79,7 @@ def oil_materials(records: DataFrame) -> DataFrame:
 def oil_demand(materials: DataFrame) -> DataFrame:
     """One row per material and month of consumption; of the bad month only that there was any, not how much."""
     rows = as_months(materials.select(F.expr(ITEM).alias("item_id"), "units", "known_on"))
-    is_bad = F.col("month") == F.lit(BAD_MONTH).cast("date")
+    is_bad = (F.col("month") == F.lit(BAD_MONTH).cast("date")) & (F.col("quantity") > 0)
     return rows.select(
         "item_id",
         "month",
