@@ -7,7 +7,7 @@ from pyspark.sql import functions as F
 from lake.robot.public import ai4i, bts, cmapss, execution_failures, ipa
 from tests.public_files import landed, looked_at
 
-WHY = F.expr("transform(_errors, e -> concat_ws(' ', e.rule, e.column))").alias("why")
+WHY = "transform(_errors, e -> concat_ws(' ', e.rule, e.column)) AS why"
 SAMPLE = "\t-1\t0\t63\t-3\t-1\t0"
 ENGINE = "0.0007 -0.0004 100.0 " + " ".join(["21.61"] * 21)
 
@@ -26,7 +26,7 @@ def test_an_event_is_its_class_and_fifteen_samples(spark, tmp_path):
 def test_events_of_a_copy_with_other_line_ends_are_read_and_a_torn_one_says_why(spark, tmp_path):
     text = event("normal") + event("lost", 14) + event("moved", 15, "1\t2\t3\t4\t5") + event("ok", 15, "1 2 3 4 5 6")
     made = landed(spark, tmp_path, execution_failures.execution_failures, lp4__data=text.replace("\n", "\r\n"))
-    assert {r["class"]: r["why"] for r in made.select("class", WHY).collect()} == {
+    assert {r["class"]: r["why"] for r in made.select("class", F.expr(WHY)).collect()} == {
         "normal": [],
         "lost": ["check samples"],
         "moved": ["check samples"],
@@ -54,14 +54,18 @@ def test_a_grasp_lacking_an_electrode_is_rejected_and_the_file_says_how_the_hand
     rows = [names, ["cup", "0", *["3000"] * 72], ["cup", "1", *["3000"] * 71, ""]]
     text = "\n".join(",".join(row) for row in rows)
     made = landed(spark, tmp_path, bts.bts_grasps, bts3v2_palm_down__csv=text)
-    found = made.orderBy("slipped").select("hand_orientation", "slipped", WHY, F.col("th")["th_biotac_24"]).collect()
+    found = (
+        made.orderBy("slipped")
+        .select("hand_orientation", "slipped", F.expr(WHY), F.col("th")["th_biotac_24"])
+        .collect()
+    )
     assert [tuple(r) for r in found] == [("down", False, [], 3000), ("down", True, ["check th"], None)]
 
 
 def test_cycles_of_engines_need_no_header_and_a_short_line_is_rejected(spark, tmp_path):
     text = f"1 1 {ENGINE}  \n1 2 {ENGINE}  \n1 3 21.61\n"
     made = landed(spark, tmp_path, cmapss.cmapss_cycles, train_FD004__txt=text)
-    found = made.orderBy("_ok", "cycle").select("fleet", "run", "unit", "cycle", "w32", WHY).collect()
+    found = made.orderBy("_ok", "cycle").select("fleet", "run", "unit", "cycle", "w32", F.expr(WHY)).collect()
     assert [(*r[:4], str(r["w32"]), r["why"]) for r in found[1:]] == [
         ("FD004", "train", 1, 1, "21.6100", []),
         ("FD004", "train", 1, 2, "21.6100", []),
@@ -78,7 +82,7 @@ def test_a_file_with_other_columns_than_an_engine_has_is_rejected_whole(tmp_path
 
 def test_what_engines_had_left_is_a_list_in_the_order_of_their_numbers(spark, tmp_path):
     made = landed(spark, tmp_path, cmapss.cmapss_lives, RUL_FD001__txt="112 \n98 \n69 \n", RUL_FD002__txt="1\n-2\n")
-    found = made.orderBy("fleet").select("fleet", "cycles_left", WHY).collect()
+    found = made.orderBy("fleet").select("fleet", "cycles_left", F.expr(WHY)).collect()
     assert [tuple(r) for r in found] == [("FD001", [112, 98, 69], []), ("FD002", [1, -2], ["check cycles_left"])]
 
 

@@ -11,7 +11,7 @@ from lake.warehouse.gold_demand import demand_month
 from lake.warehouse.public import backorders, carparts, oil, raf
 from tests.public_files import landed, looked_at
 
-WHY = F.expr("transform(_errors, e -> concat_ws(' ', e.rule, e.column))").alias("why")
+WHY = "transform(_errors, e -> concat_ws(' ', e.rule, e.column)) AS why"
 MATERIALS = "material reorder_point order_up_to stock price in_high in_medium in_low units known_on"
 
 
@@ -129,7 +129,7 @@ def test_a_material_is_an_item_a_plan_and_what_lay_there(materials, expected):
 def test_a_list_of_materials_is_read_with_what_months_it_has_and_a_bad_plan_is_rejected(spark, tmp_path):
     text = "Material;Del. time;Min;Max;Stock;Price;H;1996-12;2001-09\n1;44;1;2;3;22.58;;-2;\n2;44;3;2;0;1;1;x;0\n"
     made = landed(spark, tmp_path, oil.oil_materials, other__csv=text).orderBy("material")
-    good, bad = made.select("_ok", "units", "in_high", "in_all", WHY).collect()
+    good, bad = made.select("_ok", "units", "in_high", "in_all", F.expr(WHY)).collect()
     assert (good["_ok"], good["in_high"], good["in_all"]) == (True, None, None)
     assert {month: n and int(n) for month, n in good["units"].items()} == {"1996-12": -2, "2001-09": None}
     assert bad["why"] == ["type units", "check order_up_to"]
@@ -161,7 +161,7 @@ def test_what_nobody_knows_of_an_item_is_null_and_no_number(spark, tmp_path):
         "1888279": [-3, 8, 0.99, 0.5, 1],
         "1870557": [117, None, None, None, 0],
     }
-    assert [r["why"] for r in made.where("NOT _ok").select(WHY).collect()] == [
+    assert [r["why"] for r in made.where("NOT _ok").select(F.expr(WHY)).collect()] == [
         ["null went_on_backorder", "check item_id"]
     ]
 
