@@ -23,8 +23,8 @@ from lake.core.terms import NO_TERMS
 from lake.robot import bronze as robot_bronze
 from lake.robot import features as robot_features
 from lake.robot import gold as robot_gold
-from lake.robot import gold_health as robot_gold_health
 from lake.robot import gold_work as robot_gold_work
+from lake.robot import joint_health as robot_joint_health
 from lake.robot import laws as robot_laws
 from lake.robot import public as robot_public
 from lake.robot import silver as robot_silver
@@ -73,9 +73,9 @@ MODULES: list[ModuleType] = [
     robot_silver,
     robot_silver_work,
     robot_gold,
-    robot_gold_health,
     robot_gold_work,
     robot_features,
+    robot_joint_health,
     *modules_in(robot_public),
     company_calendar,
     company_demand,
