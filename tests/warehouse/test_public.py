@@ -162,7 +162,7 @@ def test_what_nobody_knows_of_an_item_is_null_and_no_number(spark, tmp_path):
         "1870557": [117, None, None, None, 0],
     }
     assert [r["why"] for r in made.where("NOT _ok").select(F.expr(WHY)).collect()] == [
-        ["null went_on_backorder", "check item_id"]
+        ["check item_id", "null went_on_backorder"]
     ]
 
 
