@@ -181,18 +181,19 @@ def grasp_features(grasps: DataFrame) -> DataFrame:
 def machine_cycle_features(cycles: DataFrame) -> DataFrame:
     """One row per cycle of a machine: what it did, the physics of that, and whether it failed. Never how it failed."""
     angular_speed = F.col("speed_rpm") * F.lit("6.283185307").cast("decimal(10,9)") / 60
+    heat = F.col("process_temperature_k") - F.col("air_temperature_k")
     return cycles.select(
         F.lit("AI4I").alias("machine"),
         "cycle",
         "quality",
         "air_temperature_k",
         "process_temperature_k",
-        (F.col("process_temperature_k") - F.col("air_temperature_k")).alias("temperature_difference_k"),
+        heat.cast("decimal(18,2)").alias("temperature_difference_k"),
         "speed_rpm",
         "torque_nm",
-        (F.col("torque_nm") * angular_speed).alias("power_w"),
+        (F.col("torque_nm") * angular_speed).cast("decimal(18,2)").alias("power_w"),
         "tool_wear_min",
-        (F.col("tool_wear_min") * F.col("torque_nm")).alias("strain_min_nm"),
+        (F.col("tool_wear_min") * F.col("torque_nm")).cast("decimal(18,2)").alias("strain_min_nm"),
         "failed",
         "known_on",
         F.lit("ai4i2020").alias("source_system"),
@@ -233,6 +234,8 @@ def second_features(seconds: DataFrame) -> DataFrame:
     )
     smooth = ("tool_current_a", *[f"current_j{n}_a" for n in JOINTS])
 
+    step = F.col("tool_current_a") - F.lag("tool_current_a").over(day)
+
     def mean(name: str) -> Expression:
         size = F.abs(name)
         return F.avg(size).over(recent).cast("decimal(18,6)").alias(f"{name}_mean_{SECONDS}s")
@@ -249,7 +252,7 @@ def second_features(seconds: DataFrame) -> DataFrame:
         *[f"speed_j{n}_rad_s" for n in JOINTS],
         "tool_current_a",
         *[mean(name) for name in smooth],
-        (F.col("tool_current_a") - F.lag("tool_current_a").over(day)).alias("tool_current_step_a"),
+        step.cast("decimal(18,6)").alias("tool_current_step_a"),
         F.col("protective_stop").alias("stopped"),
         F.col("grip_lost").alias("lost_grip"),
         F.lit("ur3_cobotops").alias("source_system"),
