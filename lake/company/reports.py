@@ -23,7 +23,6 @@ from lake.warehouse import reports as warehouse_reports
 from lake.warehouse import reports_stories
 from lake.warehouse.gold import stock_change_day, stock_day
 from lake.warehouse.gold_demand import demand_day
-from lake.warehouse.silver import movements
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,12 +165,7 @@ def supply(
         part(stock_change_day, "item_id day net", recent=("day", reports_stock.PAST_DAYS)),
         LINES,
         part(demand_day, "item_id day lines"),
-        part(stock_day, "site item_id day", where=[("counted", ">=", Decimal(0))]),
-        part(
-            movements,
-            "site reference_id",
-            where=[("reference_type", "=", "count"), ("quantity_signed", ">", Decimal(0))],
-        ),
+        part(stock_day, "site counted adjusted", where=[("counted", ">=", Decimal(0))]),
     ],
 )
 def warehouse(
@@ -180,7 +174,6 @@ def warehouse(
     lines: pd.DataFrame,
     demand: pd.DataFrame,
     counts: pd.DataFrame,
-    corrections: pd.DataFrame,
     *,
     facts: Facts,
 ) -> Page:
@@ -190,7 +183,7 @@ def warehouse(
         return page
     company = stock[stock["site"] == COMPANY]
     fallen = reports_stories.dying(demand, facts.as_of)
-    sites = reports_stories.miscounting(counts, corrections)
+    sites = reports_stories.miscounting(counts)
     stories = (
         *reports_stories.miscounting_stories(sites),
         *reports_stories.dying_stories(fallen, company, stock_position),

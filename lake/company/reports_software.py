@@ -143,7 +143,7 @@ def variant_drift(card: pd.DataFrame) -> Chart:
     shades = [COLOURS["note"], COLOURS["warn"], COLOURS["good"], COLOURS["bad"], COLOURS["calm"]]
     scale = alt.Scale(domain=hands, range=shades[: len(hands)])
     colour = alt.Color("hand:N", title=None, legend=alt.Legend(orient="top", symbolOpacity=1), scale=scale)
-    x = alt.X("month:T", title=None).axis(format="%b %y", tickCount=6, labelOverlap=True)
+    x = alt.X("month:T", title=None).axis(format="%b %y", tickCount={"interval": "month", "step": 1}, labelOverlap=True)
     band = base.mark_area(opacity=0.18).encode(
         x=x, y=alt.Y("drift_mm_low:Q", title="mm"), y2="drift_mm_high:Q", color=colour
     )
@@ -165,7 +165,6 @@ def variant_drift(card: pd.DataFrame) -> Chart:
         (variant_scorecard,),
         (("", alt.layer(band, line).properties(width="container", height=240).to_dict()),),
         tuple(rows[-40:]),
-        beside=True,
     )
 
 
@@ -205,7 +204,6 @@ def accuracy_lines(accuracy: pd.DataFrame, work: pd.DataFrame, starts: pd.DataFr
         (("", alt.layer(rules, line, dots, names).properties(width="container", height=260).to_dict()),),
         choose="robot",
         choices=choices,
-        beside=True,
     )
 
 

@@ -10,7 +10,6 @@ from lake.core.report import Number, Said, counted, day, money
 from lake.core.table import Table
 from lake.warehouse.gold import stock_day
 from lake.warehouse.gold_demand import demand_day
-from lake.warehouse.silver import movements
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 SPANS = (30, 60, 90, 180)
 """The last so many days of an item's orders are held against the year before them."""
 YEAR_DAYS = 365
-RARE = 1e-4
+RARE = 1e-5
 """So few orders must be that unlikely if nothing had changed,"""
 LITTLE = 0.25
 """and at most this share of what was to be expected."""
@@ -92,11 +91,14 @@ def dying_stories(fallen: pd.DataFrame, stock: pd.DataFrame, table: Table) -> li
     return told
 
 
-def miscounting(counts: pd.DataFrame, corrections: pd.DataFrame) -> pd.DataFrame:
-    """One row per site: how many of its counts raised the books (`corrections`), and whether too many did."""
-    done = counts.groupby("site").size().rename("counts").reset_index()
-    made = corrections.drop_duplicates(["site", "reference_id"]).groupby("site").size()
-    done["off"] = done["site"].map(made).fillna(0).clip(upper=done["counts"]).astype(int)
+def miscounting(days: pd.DataFrame) -> pd.DataFrame:
+    """One row per site: how many of its counts raised the books, and whether too many did. `days`: those of counts.
+
+    Where the books said less than nothing, a count has to raise them and says nothing of who counted.
+    """
+    numbers = days[["counted", "adjusted"]].astype(float)
+    told = days.assign(up=numbers["adjusted"] > 0)[numbers["counted"] >= numbers["adjusted"]]
+    done = told.groupby("site")["up"].agg(counts="size", off="sum").astype(int).reset_index()
     total, off = int(done["counts"].sum()), int(done["off"].sum())
     stands_out = []
     row: Any
@@ -111,7 +113,7 @@ def miscounting_stories(sites: pd.DataFrame) -> list[Said]:
     return [
         (
             f"Counts at {s['site']} are often wrong: ",
-            Number(f"{s['off']:,} of {s['counts']:,}", movements),
+            Number(f"{s['off']:,} of {s['counts']:,}", stock_day),
             f" ({s['off'] / s['counts']:.0%}) found more than the books, and so take back earlier ones, against ",
             Number(f"{s['others']:,} of {s['elsewhere']:,}", stock_day),
             " at the other sites.",
