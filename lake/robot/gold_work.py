@@ -138,12 +138,12 @@ def software_scorecard(
 def stints(work_day: DataFrame, boots: DataFrame, accuracy_day: DataFrame) -> DataFrame:
     """One row per robot and day that it worked or was tested, with its software; `stint` counts its updates.
 
-    A day's software is what the robot last started with until the end of it.
+    A day's software is what the robot ran at noon: by its own clock, a start at midnight may lie on either side.
     """
     models = [F.coalesce(F.col(f"{m}_model"), F.lit("-")) for m in ("position", "force", "wear")]
     started = boots.select(
         "serial",
-        F.to_date("at").alias("day"),
+        F.to_date(F.col("at") + F.expr("INTERVAL 12 HOURS")).alias("day"),
         F.struct("at", "boot_id", "firmware", F.concat_ws(" ", *models).alias("models")).alias("boot"),
     )
     boot_days = started.groupBy("serial", "day").agg(F.max("boot").alias("boot"))

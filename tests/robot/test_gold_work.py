@@ -14,6 +14,7 @@ WORK = "serial day cycle_first cycle_last cycles logged protective_stops slips g
 def scored(given):
     """software_scorecard of robots (serial, firmware before and after 2026-02-02, stops before and after).
 
+    The update starts them a minute before midnight.
     Each works 1000 cycles a day for 14 days before and 7 after; slips and grip losses stay at 40 a day.
     """
 
@@ -25,7 +26,7 @@ def scored(given):
                 stops = before if n < 0 else after
                 work.append((serial, str(day), 1, 1000, 1000, 50, stops, 40, 40, 0, 0))
             boots.append((serial, "B-1", "2026-01-01T00:00", old, "p1"))
-            boots.append((serial, "B-2", "2026-02-02T00:00", new, "p1"))
+            boots.append((serial, "B-2", "2026-02-01T23:59", new, "p1"))
         return gold_work.software_scorecard(
             given(gold_work.work_day, WORK, *work),
             given(silver.boots, "serial boot_id at firmware position_model", *boots),
