@@ -11,11 +11,12 @@ from lake.company.reports_software import (
     RULE,
     accuracy_lines,
     drift_stories,
+    software_advice,
     software_list,
     software_stories,
     variant_drift,
 )
-from lake.company.reports_survival import by_lot, by_variant, lot_list, lot_stories
+from lake.company.reports_survival import by_lot, by_variant, lot_advice, lot_list, lot_stories
 from lake.core.report import Facts, Page, part, report
 from lake.robot import reports as robot_reports
 from lake.robot.gold import accuracy_day, dim_robot, joint_day
@@ -69,6 +70,7 @@ def robots(
     drifting = drift_stories(accuracy, fleet)
     return replace(
         page,
+        advice=(*lot_advice(lots), *software_advice(software), *page.advice)[:5],
         stories=(*lot_stories(lots), *software_stories(software), *drifting),
         notes=(*page.notes, *([RULE] if drifting else [])),
         charts=(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.company.gold_variants import ANY, VARIANT, variant_scorecard
 from lake.core.evidence import chance_of_rank
-from lake.core.report import CHOSEN, COLOURS, Chart, Choice, Listing, Number, Said, counted, day, plain
+from lake.core.report import CHOSEN, COLOURS, Advice, Chart, Choice, Listing, Number, Said, counted, day, plain
 from lake.robot.gold import accuracy_day
 from lake.robot.gold_work import software_scorecard, work_day
 from lake.robot.reports import DRIFT_MM, drifting
@@ -57,6 +57,16 @@ def software_stories(card: pd.DataFrame) -> list[Said]:
             )
         )
     return told[:3]
+
+
+def software_advice(card: pd.DataFrame) -> list[Advice]:
+    """Software to roll back that still ran in the newest week."""
+    last = newest(card)
+    harmful = last[(last["verdict"] == "roll back") & (last["week"] == card["week"].max())]
+    return [
+        Advice(f"Roll back firmware {r['firmware']} on arm {r['arm_variant']}", software_scorecard)
+        for r in plain(harmful.iloc[:2])
+    ]
 
 
 def day_of(text: str) -> str:

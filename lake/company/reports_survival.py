@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.company.gold_parts import part_life, part_reliability
 from lake.core.evidence import survival
-from lake.core.report import COLOURS, Chart, Listing, Number, Said, counted, plain
+from lake.core.report import COLOURS, Advice, Chart, Listing, Number, Said, counted, plain
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -158,6 +158,19 @@ def lot_stories(lots: pd.DataFrame) -> list[Said]:
             f"{counted(int(r['robots_carrying']), 'robot still carries', 'robots still carry')} it.",
         )
         for r in suspicious(lots)[:3]
+    ]
+
+
+def lot_advice(lots: pd.DataFrame) -> list[Advice]:
+    """Lots to take out of the robots that still carry them."""
+    return [
+        Advice(
+            f"Replace {r['part_id']} of lot {r['lot']} ({r['supplier_id']}) in "
+            + counted(int(r["robots_carrying"]), "robot"),
+            part_reliability,
+        )
+        for r in suspicious(lots)[:2]
+        if r["robots_carrying"] > 0
     ]
 
 

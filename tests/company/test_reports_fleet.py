@@ -51,6 +51,7 @@ def test_a_lot_that_is_surely_worse_is_named_with_the_robots_that_carry_it():
         "(at most 0.6) of the part's other lots; 5 robots still carry it."
     )
     assert [r["lot"] for r in reports_survival.lot_list(lots).rows] == ["L-2", "L-1"]
+    assert [a.text for a in reports_survival.lot_advice(lots)] == ["Replace P-1 of lot L-2 (S-2) in 5 robots"]
 
 
 def life(serial: str, lot: str, cycles: int, failed: bool) -> dict[str, Any]:
@@ -113,6 +114,7 @@ def test_firmware_that_does_harm_is_named_by_its_last_week_and_by_what_it_harms(
         "Firmware 4.2.0 harms arm A7L: protective stops are 9.0 times as frequent as on the same 5 robots before "
         "(6.0 to 14.0), in the weeks until that of 9 Feb 2026: roll back."
     )
+    assert [a.text for a in reports_software.software_advice(card)] == ["Roll back firmware 4.2.0 on arm A7L"]
     listed = reports_software.software_list(card).rows
     assert [(r["firmware"], r["arm"], r["verdict"]) for r in listed] == [
         ("4.2.0", "A7L", "roll back"),

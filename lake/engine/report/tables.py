@@ -13,7 +13,7 @@ MOST_FIGURES = 40
 """So many rows behind a chart are shown: those a reader would read."""
 FIRST_LISTED, FEW_MORE = 12, 4
 """So many rows of a listing are open; the others are folded, unless they are that few."""
-SHORT, WIDE = 16, 44
+SHORT, WIDE = 18, 44
 """Characters of a cell that is not broken, and of one that gets room."""
 
 
