@@ -9,6 +9,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from lake.company import gold as company_gold
 from lake.core.table import Table
 from lake.engine import conf, intake, records
 from lake.engine.fingerprint import Cache
@@ -178,6 +179,37 @@ def test_the_bad_month_of_the_refinery_is_no_demand_but_its_materials_are_no_dea
     stock = landed.rows.selectExpr("'OIL-' || material AS item_id", "stock * price AS value")
     [[dead]] = stock.join(consumed, on="item_id", how="left_anti").agg(F.sum("value")).collect()
     assert float(dead) == 201_880.31
+
+
+def test_the_refinery_has_money_frozen_above_its_maxima_and_in_what_nobody_ever_wanted(spark, cache):
+    landed = Landed(spark, oil.oil_materials, cache)
+
+    def nothing(table: Table) -> DataFrame:
+        return spark.createDataFrame([], table.schema)
+
+    known = {
+        "closing": F.col("quantity"), "day": F.to_date("at"), "since": F.to_date("at"), "blocked": F.lit(0),
+    }  # fmt: skip
+    lying = oil.oil_openings.function(landed.rows).select("item_id", "site", *[v.alias(c) for c, v in known.items()])
+    told = {
+        "stock_day": lying,
+        "demand_month": monthly_as_demand.function(oil.oil_demand.function(landed.rows)),
+        "items": oil.oil_items.function(landed.rows),
+        "planning_parameters": oil.oil_planning.function(landed.rows),
+    }
+    frames = [told[i.name] if i.name in told else nothing(i) for i in company_gold.stock_position.inputs]
+    position = company_gold.stock_position(*frames, as_of=date(2026, 1, 1)).where("site = '*'")
+    [row] = position.agg(
+        F.sum("value"),
+        F.expr("sum(greatest(on_hand - order_up_to, 0) * unit_cost)"),
+        F.expr("sum(value) FILTER (WHERE last_demand_on IS NULL)"),
+        F.expr("sum(obsolete * unit_cost)"),
+        F.expr("sum(excess * unit_cost)"),
+    ).collect()
+    in_all, above, unwanted, obsolete, excess = map(float, row)
+    assert (in_all, above, unwanted) == (5_335_936.32, 446_188.26, 201_880.31)
+    # each piece in one class: what lies above a maximum and was not wanted for a year is obsolete, and no excess
+    assert (obsolete, excess) == (3_146_850.42, 177_395.11)
 
 
 def test_every_part_of_the_air_force_is_accepted(spark, cache):

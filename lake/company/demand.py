@@ -18,7 +18,7 @@ def needed(stock_change_day: DataFrame, sales_lines: DataFrame, demand_month: Da
     """One row per place and day until `as_of` on which something was needed there; `on` is the day as it was told.
 
     Needed is what was issued, ordered by a customer, or sent elsewhere; what one site sends to another is no demand on
-    the company.
+    the company. Months that somebody told are rows also if they say 0, or (null) that there was some, not how much.
     """
     issued = stock_change_day.select("item_id", _both("site"), "day", F.col("issued").alias("demand"))
     sent = stock_change_day.select("item_id", F.array("site").alias("sites"), "day", "transferred_out")
@@ -26,10 +26,10 @@ def needed(stock_change_day: DataFrame, sales_lines: DataFrame, demand_month: Da
         "item_id", _both("ship_from_site"), F.to_date("ordered_at").alias("day"), F.col("quantity").alias("demand")
     )
     told = [issued, sent.withColumnRenamed("transferred_out", "demand"), sold]
-    daily = reduce(DataFrame.unionByName, told).withColumn("on", F.col("day"))
+    daily = reduce(DataFrame.unionByName, told).where("demand > 0").withColumn("on", F.col("day"))
     return (
         daily.unionByName(monthly(demand_month, as_of))
-        .where((F.col("demand") > 0) & (F.col("day") <= F.lit(as_of)))
+        .where(F.col("day") <= F.lit(as_of))
         .withColumn("site", F.explode("sites"))
         .groupBy(*PLACE, "day", "on")
         .agg(F.sum("demand").alias("demand"))
@@ -74,7 +74,8 @@ def over_protection(places: DataFrame, demand: DataFrame, as_of: date) -> DataFr
     newest = F.floor(age / WINDOW_STEP_DAYS)
     oldest = F.greatest(F.ceil((age - F.col("protection_days") + 1) / WINDOW_STEP_DAYS), F.lit(0))
     sums = (
-        demand.join(places.select(*PLACE, "protection_days", "windows"), on=PLACE, how="inner")
+        demand.where("demand > 0")
+        .join(places.select(*PLACE, "protection_days", "windows"), on=PLACE, how="inner")
         .withColumn("newest", F.least(newest, F.col("windows") - 1))
         .withColumn("oldest", oldest)
         .where("oldest <= newest")

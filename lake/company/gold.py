@@ -153,11 +153,12 @@ def stock_position(
     )
     needed = demand.needed(stock_change_day, sales_lines, demand_month, as_of)
     is_recent = F.col("day") > F.date_sub(today, RECENT_DAYS)
+    was_wanted = F.coalesce(F.col("demand") > 0, F.lit(True))
     wanted = needed.groupBy(*PLACE).agg(
         F.sum(F.when(is_recent, F.col("demand"))).alias("recent"),
-        F.min("day").alias("first_needed_on"),
-        F.max("day").alias("last_needed_on"),
-        F.max("on").alias("last_demand_on"),
+        F.min("day").alias("first_told_on"),
+        F.max(F.when(was_wanted, F.col("day"))).alias("last_needed_on"),
+        F.max(F.when(was_wanted, F.col("on"))).alias("last_demand_on"),
     )
     placed = (
         holding.where("since IS NOT NULL")
@@ -165,7 +166,7 @@ def stock_position(
         .join(places.lead_times(fct_order_line, supplier_parts, as_of), on="item_id", how="left")
         .withColumn("lead_time_days", F.coalesce("lead_time_days", F.lit(DEFAULT_LEAD_TIME_DAYS)))
         .withColumn("protection_days", F.col("lead_time_days") + REVIEW_DAYS)
-        .withColumn("seen_days", F.datediff(today, F.least("since", "first_needed_on")) + 1)
+        .withColumn("seen_days", F.datediff(today, F.least("since", "first_told_on")) + 1)
         .withColumn("windows", demand.windows())
     )
     costs = items.select(

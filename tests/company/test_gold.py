@@ -313,3 +313,23 @@ def test_demand_known_by_the_month_counts_from_the_last_month_its_system_knows(p
         ("M-2", "2000-08-31", 0, "obsolete", 9),
         ("M-3", None, 0, "obsolete", 9),
     )
+
+
+def test_months_without_demand_are_history_and_one_that_nobody_trusts_was_demand(positions, expected):
+    made = positions(
+        [("M-1", "depot", 9, "2026-03-31"), ("M-2", "depot", 9, "2026-03-31")],
+        months=[
+            ("M-1", "2000-08-01", 0, "oil"),
+            ("M-1", "2001-08-01", 0, "oil"),
+            ("M-2", "2000-08-01", 0, "oil"),
+            ("M-2", "2001-07-01", None, "oil"),
+        ],
+        planned=[("M-1", "depot", 5), ("M-2", "depot", 5)],
+    )
+    same(
+        made.where("site = '*'"),
+        expected,
+        "item_id last_demand_on frozen_class frozen_quantity",
+        ("M-1", None, "obsolete", 9),
+        ("M-2", "2001-07-31", "excess", 4),
+    )
