@@ -102,7 +102,7 @@ def stock_lines(stock: pd.DataFrame, changes: pd.DataFrame, lines: pd.DataFrame,
     )
     data = alt.NamedData(name=CHOSEN)
     x = alt.X("day:T", title=None).axis(format="%-d %b", tickCount=6, labelOverlap=True)
-    y = alt.Y("on_hand:Q", title="pieces").axis(tickCount=5)
+    y = alt.Y("on_hand:Q", title="pieces", stack=False).axis(tickCount=5)
     held = (
         alt.Chart(data)
         .transform_filter("datum.on_hand != null")
@@ -143,15 +143,15 @@ def stock_lines(stock: pd.DataFrame, changes: pd.DataFrame, lines: pd.DataFrame,
 
 def choice(row: Any, moves: Any, due: Any, begin: date, as_of: date) -> Choice:
     """An item's line: today's balance, back through what each day added; then its receipts due."""
-    points: list[tuple[date, float]] = [(as_of, row.on_hand)]
+    points: dict[date, float] = {as_of: row.on_hand}  # a day's balance is that at its end
     balance = row.on_hand
     for on, net in reversed(list(moves.items()) if moves is not None else []):
         if net and on <= as_of:
-            points.append((on, balance))
+            points.setdefault(on, balance)
             balance -= net
-    points.append((begin, balance))
+    points.setdefault(begin, balance)
     fields: dict[str, Any] = dict.fromkeys(("day", "on_hand", "due", "state", "need"))
-    rows = [fields | {"day": d.isoformat(), "on_hand": round(n, 3)} for d, n in reversed(points)]
+    rows = [fields | {"day": d.isoformat(), "on_hand": round(n, 3)} for d, n in sorted(points.items())]
     coming = [] if due is None else [(d, n) for d, n in due.items() if d <= as_of + timedelta(AHEAD_DAYS)]
     late = sum(n for d, n in coming if d < as_of)
     if late:
