@@ -7,8 +7,10 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import pyarrow as pa
 import pytest
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import (
     ArrayType,
     DataType,
@@ -75,7 +77,7 @@ def given(spark: SparkSession) -> Frame:
             tuple(_value(row[places[c.name]], c.stored) if c.name in places else None for c in table.columns)
             for row in map(_row, rows)
         ]
-        return spark.createDataFrame(values, table.schema)
+        return local(spark, values, table.schema)
 
     return frame
 
@@ -87,7 +89,7 @@ def expected(spark: SparkSession) -> Frame:
     def frame(table: Table, names: str, *rows: Sequence[Any]) -> DataFrame:
         columns = [table.column(name) for name in names.split()]
         values = [tuple(_value(v, c.stored) for v, c in zip(_row(row), columns, strict=True)) for row in rows]
-        return spark.createDataFrame(values, StructType([StructField(c.name, c.stored) for c in columns]))
+        return local(spark, values, StructType([StructField(c.name, c.stored) for c in columns]))
 
     return frame
 
@@ -102,6 +104,14 @@ def broken(given: Frame) -> Callable[..., list[list[str]]]:
         return [[name for name in rules if row[name]] for row in found.collect()]
 
     return columns
+
+
+def local(spark: SparkSession, values: Sequence[Sequence[Any]], schema: StructType) -> DataFrame:
+    """Rows that Spark holds itself; those of a list of tuples it would have a Python worker tell, at each use."""
+    fields = to_arrow_schema(schema)
+    columns = zip(*values, strict=True) if values else [()] * len(fields)
+    arrays = [pa.array(list(column), f.type) for column, f in zip(columns, fields, strict=True)]
+    return spark.createDataFrame(pa.Table.from_arrays(arrays, schema=fields), schema)
 
 
 def _row(row: Any) -> Sequence[Any]:
@@ -121,7 +131,7 @@ def _value(value: Any, kind: DataType) -> Any:
     if isinstance(kind, ArrayType):
         return [_value(v, kind.elementType) for v in value]
     if isinstance(kind, MapType):
-        return {k: _value(v, kind.valueType) for k, v in value.items()}
+        return [(k, _value(v, kind.valueType)) for k, v in value.items()]
     if isinstance(kind, StructType):
         return tuple(_value(v, f.dataType) for v, f in zip(value, kind.fields, strict=True))
     return value
