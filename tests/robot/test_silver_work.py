@@ -8,6 +8,7 @@ from chispa import assert_df_equality
 
 from lake.engine import records
 from lake.robot import silver_work as silver
+from tests.conftest import local
 
 CYCLE = {
     "serial": "RB-1", "boot_id": "B-1", "cycle": 7, "started_at": "2026-01-05T08:00:00Z",
@@ -37,7 +38,7 @@ def broken(spark):
         said = [good | c for c in changes]
         lines = [",".join(r.values()) if csv else json.dumps(r) for r in said]
         rows = [(line, None, header if csv else "", "f", 1, date(2026, 1, 7)) for line in lines]
-        typed = records.typed(table, spark.createDataFrame(rows, records.TEXT), [header] if csv else [])
+        typed = records.typed(table, local(spark, rows, records.TEXT), [header] if csv else [])
         found = {r["_raw"]: [e["column"] for e in r["_errors"]] for r in typed.where("NOT _ok").collect()}
         return [found.get(line, []) for line in lines]
 

@@ -4,6 +4,7 @@ from datetime import date
 
 from lake.engine import records
 from lake.warehouse import silver_builds as silver
+from tests.conftest import local
 
 
 def test_a_build_record_names_part_lot_and_place(spark):
@@ -21,7 +22,7 @@ def test_a_build_record_names_part_lot_and_place(spark):
         good.replace("2026-01-05", "1999-01-05"),
     ]
     rows = [(line, None, "", "f", 1, date(2026, 1, 7)) for line in lines]
-    typed = records.typed(silver.build_record_files, spark.createDataFrame(rows, records.TEXT), [])
+    typed = records.typed(silver.build_record_files, local(spark, rows, records.TEXT), [])
     found = {r["_raw"]: [e["column"] for e in r["_errors"]] for r in typed.where("NOT _ok").collect()}
     assert [found.get(line, []) for line in lines] == [[], ["lot"], ["position"], ["quantity"], ["seq"], ["built_at"]]
 
