@@ -7,7 +7,7 @@ SHELL := bash
 BIN := .venv/bin
 CODE := lake jobs tests
 WARM := {"spark.driver.defaultJavaOptions": "-XX:ReservedCodeCacheSize=512m"} # hours in one JVM are worth its second compiler
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadgroup
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # Spark's workers take their Python from here, and the JVM its address.
 export PATH := $(CURDIR)/$(BIN):$(PATH)

@@ -21,6 +21,7 @@ from pyspark.sql.types import (
     StructType,
     TimestampType,
 )
+from xdist.scheduler import LoadFileScheduling
 
 from lake.core.table import Table
 from lake.engine import conf, session
@@ -34,12 +35,21 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("filterwarnings", "ignore:unclosed <socket:ResourceWarning")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let what shares a costly fixture run in one process: the tests of the tiny company, and those of each file."""
-    for item in items:
-        shared = "company" if "company" in getattr(item, "fixturenames", ()) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
+OF_THE_COMPANY = {
+    f"tests/{name}.py" for name in ("test_company", "test_notebooks", "engine/test_diff", "engine/test_trace")
+}
+
+
+class ByFile(LoadFileScheduling):
+    """Gives the tests of one file to one process, and to one alone all those that want the tiny company: it is dear."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file: str = super()._split_scope(nodeid)
+        return "company" if file in OF_THE_COMPANY else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByFile:
+    return ByFile(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

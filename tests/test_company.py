@@ -25,7 +25,7 @@ from lake.simulate import company as simulated
 from lake.simulate import planning, simulate
 from tests.tiny_company import CORRECTED, FIRST, LATE, TOUCHED, Company, built_at_once, conf_of
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(2400)
 
 
 def test_every_night_is_released(company: Company) -> None:

@@ -23,12 +23,12 @@ def test_a_notebook_is_stored_without_its_outputs(path: Path):
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(2400)
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::DeprecationWarning")
 def test_a_notebook_runs_to_its_end(path: Path, company: Company, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("ROBOLAKE_ENV", company.env)
     notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(notebook, timeout=240, resources={"metadata": {"path": str(HOME)}}).execute()
+    nbclient.NotebookClient(notebook, timeout=600, resources={"metadata": {"path": str(HOME)}}).execute()
     drawn = [
         o for c in notebook.cells if c.cell_type == "code" for o in c.outputs if "image/svg+xml" in o.get("data", {})
     ]

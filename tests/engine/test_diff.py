@@ -22,6 +22,8 @@ from lake.engine.control import Journal
 from lake.engine.release import Release
 from tests.tiny_company import Company
 
+pytestmark = pytest.mark.timeout(2400)
+
 RESTRICTED = {t.id for t in TABLES if t.restricted}
 SOURCE = source("things", "lake.supply.bronze", "One line per thing.", format="csv", path="x/*", personal=True)
 
