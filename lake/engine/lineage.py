@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql.types import DataType, DateType
+from pyspark.sql.types import DataType, DateType, StringType
 
 from lake.core.table import Column, Table
 from lake.engine import plan, records
@@ -29,8 +29,8 @@ Ref = tuple[str, str]
 """A column: the id of its table, and its name; of a source, the name that was delivered."""
 Refs = frozenset[Ref]
 NONE: Refs = frozenset()
-DAY = "_dt"
-"""What a source's columns call the day of delivery."""
+DAY, FILE = "_dt", "_file"
+"""What a source calls the day of delivery, and the file: its name may say what its lines do not."""
 _MARK = "from:"
 
 
@@ -112,7 +112,8 @@ def _typed(spark: SparkSession, table: Table) -> DataFrame:
     delivery = source.delivery
     assert delivery is not None
     read = [(raw_name(c, source), c.name, records.read_as(c, delivery)) for c in table.columns if c.parse != DAY]
-    return records.made_of(table, _marked(spark, source, [*read, (DAY, DAY, DateType())]), [])
+    from_where = [(DAY, DAY, DateType()), (FILE, FILE, StringType())]
+    return records.made_of(table, _marked(spark, source, [*read, *from_where]), [])
 
 
 def raw_name(c: Column, source: Table) -> str:

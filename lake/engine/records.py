@@ -205,6 +205,8 @@ def made_of(table: Table, read: DataFrame, more: Sequence[str]) -> DataFrame:
 
 def read_as(c: Column, delivery: Delivery) -> DataType:
     """The type of a delivered column as it is read, before it is parsed or cast."""
+    if c.every:
+        return MapType(StringType(), StringType())
     return StringType() if _by_text(c, delivery) else c.stored
 
 

@@ -17,7 +17,7 @@ from lake.core.refresh import full
 from lake.core.table import Column, Table
 from lake.engine import lineage, provenance
 from lake.engine.conf import Conf
-from lake.engine.lineage import DAY, Graph, Origin, raw_name
+from lake.engine.lineage import DAY, FILE, Graph, Origin, raw_name
 from tests.engine import five_tables
 
 pytestmark = pytest.mark.timeout(600)
@@ -44,10 +44,10 @@ def known(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Know
 
 
 def delivered(tables: list[Table]) -> set[tuple[str, str]]:
-    """Every column that a typed table takes from its source, as it is delivered, and the day of delivery."""
+    """Every column that a typed table takes from its source, as it is delivered, with the file and the day."""
     typed = [t for t in tables if t.is_typed]
     names = {(t.inputs[0].id, raw_name(c, t.inputs[0])) for t in typed for c in t.columns if c.parse != DAY}
-    return names | {(t.inputs[0].id, DAY) for t in typed}
+    return names | {(t.inputs[0].id, name) for t in typed for name in (DAY, FILE)}
 
 
 def test_every_gold_column_comes_from_delivered_columns(known: Known) -> None:
