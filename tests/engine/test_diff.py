@@ -125,6 +125,7 @@ def test_too_many_rows_are_counted_by_their_files(lake: Lake, monkeypatch: pytes
     assert (change.added, change.gone, change.compared, change.examples) == (1, 0, False, [])
 
 
+@pytest.mark.soak
 def test_the_night_that_withdrew_a_file_says_what_went(company: Company, capsys: pytest.CaptureFixture[str]) -> None:
     before, after = (r.release for r in company.results[3:5])
     assert before is not None
