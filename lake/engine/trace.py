@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -21,7 +20,7 @@ from lake.core.errors import WrongUse
 from lake.core.graph import ordered
 from lake.core.model import Model
 from lake.core.table import SLICE, Table
-from lake.engine import plan, privacy, records, rejects, training
+from lake.engine import lines, plan, privacy, records, rejects, training
 from lake.engine.conf import Conf
 from lake.engine.lineage import Graph
 from lake.engine.narrowing import Narrowed, Narrowing, all_of, any_of, arrow, both
@@ -31,7 +30,6 @@ from lake.engine.store import Log
 
 MOST_RECORDS = 20
 """Of so many records of a source the lines are looked up and shown; more are counted."""
-THREADS = 3
 
 
 @dataclass
@@ -158,8 +156,7 @@ class Tracer:
         found.inputs += [
             {"table": t.id, "rows": r.num_rows} for t, r in needed.items() if t.id not in direct and r.num_rows
         ]
-        with ThreadPoolExecutor(THREADS) as pool:
-            found.records += pool.map(lambda t: self._records(t, needed[t]), sorted(typed, key=lambda t: t.id))
+        found.records += [self._records(t, needed[t]) for t in sorted(typed, key=lambda t: t.id)]
 
     def _records(self, table: Table, rows: pa.Table) -> dict[str, Any]:
         source = table.inputs[0]
@@ -175,36 +172,23 @@ class Tracer:
         asked = [{"file": r["_file"], "delivered": r["_dt"]} for r in rows.select(["_file", "_dt"]).to_pylist()]
         if source.delivery.format == "parquet":
             return [a | {"line": None, "record": None} for a in asked]
-        lines = self._said(table, rows)
-        numbers = rejects.line_numbers(self.conf, source, [{"_file": f, "_raw": t} for f, _, t in lines.values()])
-        for at, one in enumerate(asked):
-            text = lines[at][2] if at in lines else None
-            one["line"] = numbers.get((one["file"], text)) if text else None
-            one["record"] = text if self.restricted or not source.restricted else None
-        return asked
+        texts = lines.found(table, rows.to_pylist(), self._bronze(table, rows))
+        said = [{"_file": a["file"], "_raw": text} for a, text in zip(asked, texts, strict=True)]
+        numbers = rejects.line_numbers(self.conf, source, said)
+        open_to_reader = self.restricted or not source.restricted
+        return [
+            a | {"line": numbers.get((a["file"], text or "")), "record": text if open_to_reader else None}
+            for a, text in zip(asked, texts, strict=True)
+        ]
 
-    def _said(self, table: Table, rows: pa.Table) -> dict[int, tuple[str, int, str]]:
-        """The delivered line of each row, by its place: lines that may be it are read again, the equal one is it."""
+    def _bronze(self, table: Table, rows: pa.Table) -> pa.Table:
+        """The delivered lines that may be the rows."""
         [source] = table.inputs
-        version = self.rows.versions(table)[source.id]
-        paths = [str(self.conf.root / source.path / f) for f in Log(self.conf.root / source.path, version).files()]
+        path = self.conf.root / source.path
+        files = [str(path / f) for f in Log(path, self.rows.versions(table)[source.id]).files()]
         schema = to_arrow_schema(records.bronze_schema(source), timestamp_utc=True)
         where = ds.field("_file").isin(rows.column("_file").unique())
-        there = ds.dataset(paths, schema=schema, format="parquet").to_table(filter=where & _may_be(table, rows))
-        bronze = there.set_column(
-            there.schema.get_field_index("_file"), "_file", pa.array(map(str, range(there.num_rows)), pa.string())
-        )
-        headers = sorted({h for h in there.column("_header").unique().to_pylist() if h})
-        read = records.typed(table, _on_spark(self.spark, bronze, records.bronze_schema(source)), headers)
-        names = [c.name for c in table.columns]
-        made = read.where("_ok").select(*names, "_file").toArrow()
-        texts, origins = there.column("line").to_pylist(), there.column("_file").to_pylist()
-        by_row: dict[str, tuple[str, int, str]] = {}
-        for row, n in zip(_plain(made.select(names).cast(arrow(table))), made.column("_file").to_pylist(), strict=True):
-            by_row.setdefault(repr((origins[int(n)], row)), (origins[int(n)], int(n), texts[int(n)]))
-        wanted = zip(_plain(rows.select(names)), rows.column("_file").to_pylist(), strict=True)
-        found = {at: by_row.get(repr((file, row))) for at, (row, file) in enumerate(wanted)}
-        return {at: line for at, line in found.items() if line}
+        return ds.dataset(files, schema=schema, format="parquet").to_table(filter=where & _may_be(table, rows))
 
 
 def _may_be(table: Table, rows: pa.Table) -> pc.Expression:
