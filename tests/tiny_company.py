@@ -19,8 +19,8 @@ FIRST = date(2026, 1, 5)
 NIGHTS = 5
 LATE = "supply/inspections/dt=2026-01-06/inspections.jsonl"
 CORRECTED = "robot/telemetry/dt=2026-01-07/telemetry.jsonl"
-WITHDRAWN = "robot/accuracy_tests/dt=2026-01-06/accuracy_tests.csv"
-TOUCHED = ("supply.bronze.inspections", "robot.bronze.telemetry", "robot.bronze.accuracy_tests")
+WITHDRAWN = "robot/work_cycles/dt=2026-01-06/work_cycles.jsonl"
+TOUCHED = ("supply.bronze.inspections", "robot.bronze.telemetry", "robot.bronze.work_cycles")
 """Sources whose files the story changes, so that the simulator's list of planted dirt no longer fits them."""
 
 

@@ -21,7 +21,18 @@ INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+    "spark.sql.files.minPartitionNum": "1",
+    "spark.sql.leafNodeDefaultParallelism": "1",
 }
+AT_HAND = (
+    "functions",
+    "org.apache.spark.sql.functions",
+    "org.apache.spark.sql.classic.SparkSession",
+    "org.apache.spark.sql.expressions.Window",
+    "PythonUtils",
+    "PythonSQLUtils",
+)
 _STACK = "-Xss4m -XX:+UseParallelGC -XX:-DontCompileHugeMethods -Dderby.system.home=/tmp"
 
 
@@ -60,7 +71,9 @@ def properties(conf: Conf) -> dict[str, str]:
         "spark.ui.retainedStages": "20",
         "spark.ui.retainedTasks": "200",
         "spark.sql.ui.retainedExecutions": "5",
+        "spark.sql.ui.explainMode": "simple",
         "spark.python.worker.reuse": "true",
+        "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.pyspark.python": sys.executable,
     }
     return fixed | conf.spark.properties
@@ -74,11 +87,24 @@ def session(conf: Conf) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     found: SparkSession = builder.getOrCreate()
     found.sparkContext.setLogLevel("ERROR")
+    _keep_at_hand(found)
     return found
 
 
+def _keep_at_hand(spark: SparkSession) -> None:
+    """Ask the JVM once for what PySpark asks it for with each expression; a name without its package costs a search
+    through all jars, again and again: a tenth of a night of small tables."""
+    jvm = spark._jvm  # type: ignore[attr-defined]
+    for name in AT_HAND:
+        setattr(jvm, name, getattr(jvm, name))
+    for functions in (jvm.functions, getattr(jvm, "org.apache.spark.sql.functions")):  # noqa: B009
+        for name in ("col", "lit"):
+            setattr(functions, name, getattr(functions, name))
+
+
 def for_work(spark: SparkSession, rows: int) -> SparkSession:
-    """A session of its own for one refresh; small work is interpreted, because compiling its plans would cost more."""
+    """A session of its own for one refresh; small work is interpreted, in one task a stage: to compile and to divide it
+    would cost more than to do it."""
     own = spark.newSession()
     if rows <= INTERPRETED_ROWS:
         for key, value in INTERPRETED.items():

@@ -18,7 +18,7 @@ from lake.engine import lineage, provenance
 from lake.engine.trace import Trace, Tracer, key_of
 from tests.tiny_company import Company
 
-pytestmark = [pytest.mark.timeout(2400), pytest.mark.soak]
+pytestmark = pytest.mark.timeout(2400)
 SEED = 20261125
 
 
