@@ -1,0 +1,197 @@
+"""Who may do what in the cloud lake: the questions, and the policies of a state that answer them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from lake.catalog import TABLES
+from tests.cloud.conftest import State
+from tests.cloud.iam import ACCOUNT, Policy, Request, allowed
+
+DEPARTMENTS = sorted({t.domain for t in TABLES})
+ADMINISTRATOR: Policy = {"Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
+HERE = f"eu-central-1:{ACCOUNT}"
+
+
+def role(name: str) -> str:
+    return f"arn:aws:iam::{ACCOUNT}:role/robolake-{name}"
+
+
+def bucket(zone: str, path: str = "") -> str:
+    return f"arn:aws:s3:::robolake-{zone}-{ACCOUNT}{'/' if path else ''}{path}"
+
+
+ADMIN, STRANGER, ERP = (f"arn:aws:iam::{ACCOUNT}:role/{name}" for name in ("admin", "stranger", "erp"))
+
+
+@dataclass(frozen=True)
+class Policies:
+    """The policies that bear on a request, as they stand in a state."""
+
+    identity: dict[str, list[Policy]]
+    resource: dict[str, Policy]
+    keys: dict[str, str]
+    application: str
+
+    @classmethod
+    def of(cls, state: State) -> Policies:
+        identity = {
+            f"arn:aws:iam::{ACCOUNT}:role/{state[address.replace('_policy', '')]['name']}": [json.loads(v["policy"])]
+            for address, v in state.resources.items()
+            if address.startswith("aws_iam_role_policy.")
+        }
+        keys = {k["description"].split(": ")[1]: k["arn"] for k in state.all("aws_kms_key")}
+        resource = {k["arn"]: json.loads(k["policy"]) for k in state.all("aws_kms_key")}
+        for zone in state.all("aws_s3_bucket_policy"):
+            resource[f"arn:aws:s3:::{zone['bucket']}"] = json.loads(zone["policy"])
+        application = state["aws_emrserverless_application.nights"]["arn"]
+        return cls(identity | {ADMIN: [ADMINISTRATOR]}, resource, keys, application)
+
+    def bearing_on(self, request: Request) -> tuple[list[Policy], Policy | None]:
+        """Those of the principal, and that of the bucket or key."""
+        return self.identity.get(request.principal, []), self.resource.get(request.resource.split("/")[0]) or (
+            self.resource.get(request.resource)
+        )
+
+    def allow(self, request: Request) -> bool:
+        return allowed(request, *self.bearing_on(request))
+
+
+def questions(policies: Policies) -> Iterator[tuple[Request, bool]]:
+    """Each request, and whether it has to be let through."""
+    keys = policies.keys
+    yield from _readers()
+    yield from _personal_data(keys)
+    yield from _the_job(keys)
+    yield from _ways_of_writing(keys)
+    yield from _deliveries(keys)
+    yield from _the_scheduler(policies.application)
+
+
+def _readers() -> Iterator[tuple[Request, bool]]:
+    """Analysts and stewards read silver and gold of their department, at a release, and the company's of all."""
+    for whose in DEPARTMENTS:
+        for kind in ("analyst", "steward"):
+            who = role(f"{kind}-{whose}")
+            for t in TABLES:
+                if not t.restricted:
+                    own = whose in (t.domain, "company") and t.layer != "bronze"
+                    yield Request(who, "s3:GetObject", bucket("lake", f"{t.path}/_data/part.parquet")), own
+                    table = f"arn:aws:glue:{HERE}:table/{t.domain}_{t.layer}/{t.name}"
+                    yield Request(who, "glue:GetTable", table), own
+            yield Request(who, "s3:GetObject", bucket("lake", "_control/releases/000001.json")), True
+            yield Request(who, "s3:PutObject", bucket("lake", "_control/releases/000001.json")), False
+            yield Request(who, "s3:DeleteObject", bucket("lake", f"{whose}/gold/x/part.parquet")), False
+            for prefix, may in ((f"{whose}/gold/", True), ("restricted/", False), ("_control/", False), ("", False)):
+                asked = {"s3:prefix": prefix}
+                if not (kind == "steward" and prefix == "restricted/"):
+                    yield Request(who, "s3:ListBucket", bucket("lake"), asked), may
+
+
+def _personal_data(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
+    """The job and the department's stewards read it; nobody else does, an administrator included."""
+    for t in (t for t in TABLES if t.restricted):
+        below = t.path.removeprefix("restricted/")
+        objects = [bucket("lake", f"{t.path}/_data/part.parquet"), bucket("restricted", f"{below}/_data/part.parquet")]
+        registered = f"arn:aws:glue:{HERE}:table/{t.domain}_restricted/{t.name}"
+        for whose in DEPARTMENTS:
+            for thing in objects:
+                yield Request(role(f"analyst-{whose}"), "s3:GetObject", thing), False
+                yield Request(role(f"steward-{whose}"), "s3:GetObject", thing), whose in (t.domain, "company")
+            yield Request(role(f"analyst-{whose}"), "glue:GetTable", registered), False
+            yield Request(role(f"steward-{whose}"), "glue:GetTable", registered), whose in (t.domain, "company")
+        for thing in objects:
+            yield Request(role("job"), "s3:GetObject", thing), True
+            yield Request(ADMIN, "s3:GetObject", thing), False
+            yield Request(STRANGER, "s3:GetObject", thing), False
+    for whose in DEPARTMENTS:
+        analyst, steward = role(f"analyst-{whose}"), role(f"steward-{whose}")
+        yield Request(analyst, "s3:ListBucket", bucket("restricted"), {"s3:prefix": f"{whose}/"}), False
+        yield Request(steward, "s3:ListBucket", bucket("restricted"), {"s3:prefix": f"{whose}/"}), True
+        for who, which, may in (
+            (analyst, "lake", True), (analyst, "restricted", False), (analyst, "raw", False),
+            (steward, "lake", True), (steward, "restricted", True), (steward, "raw", False),
+        ):  # fmt: skip
+            yield Request(who, "kms:Decrypt", keys[which]), may
+    yield Request(ADMIN, "kms:Decrypt", keys["lake"]), True
+    for which in ("restricted", "raw"):
+        yield Request(ADMIN, "kms:Decrypt", keys[which]), False
+        yield Request(ADMIN, "kms:PutKeyPolicy", keys[which]), True  # or nobody could ever mend it
+    yield Request(ADMIN, "s3:PutBucketPolicy", bucket("restricted")), True
+
+
+def _the_job(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
+    """It reads deliveries and cannot change them, writes tables, and touches nothing else."""
+    for action, thing, may in (
+        ("s3:GetObject", bucket("raw", "supply/receipts/dt=2026-03-02/a.csv"), True),
+        ("s3:PutObject", bucket("raw", "supply/receipts/dt=2026-03-02/a.csv"), False),
+        ("s3:DeleteObject", bucket("raw", "supply/receipts/dt=2026-03-02/a.csv"), False),
+        ("s3:DeleteObjectVersion", bucket("raw", "supply/receipts/dt=2026-03-02/a.csv"), False),
+        ("s3:PutObject", bucket("lake", "supply/gold/fct_order_line/part.parquet"), True),
+        ("s3:DeleteObject", bucket("lake", "supply/gold/fct_order_line/part.parquet"), True),
+        ("s3:DeleteObjectVersion", bucket("lake", "supply/gold/fct_order_line/part.parquet"), False),
+        ("s3:PutBucketPolicy", bucket("lake"), False),
+        ("s3:GetObject", bucket("artifacts", "releases/1/robolake.zip"), True),
+        ("s3:PutObject", bucket("artifacts", "releases/1/robolake.zip"), False),
+        ("s3:PutObject", bucket("logs", "emr-serverless/applications/a/log.gz"), True),
+        ("s3:PutObject", bucket("logs", "trail/AWSLogs/forged.gz"), False),
+        ("kms:Decrypt", keys["raw"], True),
+        ("kms:GenerateDataKey", keys["raw"], False),
+        ("kms:GenerateDataKey", keys["restricted"], True),
+        ("kms:ScheduleKeyDeletion", keys["lake"], False),
+        ("iam:PassRole", role("job"), False),
+    ):
+        yield Request(role("job"), action, thing), may
+
+
+def _ways_of_writing(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
+    """Encrypted on the way and at rest, under the zone's own key."""
+    key, method = "s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption"
+    for zone in ("lake", "restricted"):
+        thing = bucket(zone, "supply/silver/x/part.parquet")
+        other = keys["raw" if zone == "lake" else "lake"]
+        for context, may in (
+            ({}, True),
+            ({method: "aws:kms"}, True),
+            ({method: "aws:kms", key: keys[zone]}, True),
+            ({method: "aws:kms", key: other}, False),
+            ({method: "AES256"}, False),
+            ({"aws:SecureTransport": "false"}, False),
+            ({"s3:TlsVersion": "1.1"}, False),
+            ({"s3:TlsVersion": "1.3"}, True),
+        ):
+            yield Request(role("job"), "s3:PutObject", thing, context), may
+
+
+def _deliveries(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
+    """Who delivers puts files, and can neither read them again nor take them away."""
+    thing = bucket("raw", "supply/receipts/dt=2026-03-02/a.csv")
+    for action, may in (("s3:PutObject", True), ("s3:GetObject", False), ("s3:DeleteObject", False)):
+        yield Request(ERP, action, thing), may
+    yield Request(ERP, "s3:PutObject", bucket("lake", "supply/gold/x/part.parquet")), False
+    yield Request(ERP, "s3:PutObject", thing, {"aws:SecureTransport": "false"}), False
+    yield Request(STRANGER, "s3:PutObject", thing), False
+    for who in (ADMIN, *(role(f"steward-{d}") for d in DEPARTMENTS)):
+        yield Request(who, "s3:GetObject", thing), False
+    yield Request(ERP, "kms:GenerateDataKey", keys["raw"]), True
+    yield Request(STRANGER, "kms:GenerateDataKey", keys["raw"]), False
+    yield Request(ERP, "kms:GenerateDataKey", keys["restricted"]), False
+
+
+def _the_scheduler(application: str) -> Iterator[tuple[Request, bool]]:
+    """It starts runs of one application, as the job and for EMR only."""
+    other_application = f"arn:aws:emr-serverless:{HERE}:/applications/00others"
+    emr, other = ({"iam:PassedToService": f"{name}.amazonaws.com"} for name in ("emr-serverless", "ec2"))
+    for action, thing, context, may in (
+        ("emr-serverless:StartJobRun", application, {}, True),
+        ("emr-serverless:StartJobRun", other_application, {}, False),
+        ("emr-serverless:DeleteApplication", application, {}, False),
+        ("iam:PassRole", role("job"), emr, True),
+        ("iam:PassRole", role("job"), other, False),
+        ("iam:PassRole", role("steward-company"), emr, False),
+        ("sqs:SendMessage", f"arn:aws:sqs:{HERE}:robolake-not-started", {}, True),
+        ("s3:GetObject", bucket("lake", "supply/gold/x/part.parquet"), {}, False),
+    ):
+        yield Request(role("scheduler"), action, thing, context), may
