@@ -17,7 +17,7 @@ class Cloud:
     """The cloud lake as Terraform made it, `terraform output job`: ids, ARNs and names of buckets.
 
     release     folder of the code below releases/ in the artifacts
-    key         ARN of the key that logs are encrypted with
+    key         ARN of the key that log files are encrypted with; the log group has its own setting
     """
 
     application: str
@@ -96,11 +96,7 @@ def job_run(cloud: Cloud, job: str, arguments: Sequence[str], *, token: str, siz
                     "logUri": f"s3://{cloud.logs}/emr-serverless/",
                     "encryptionKeyArn": cloud.key,
                 },
-                "cloudWatchLoggingConfiguration": {
-                    "enabled": True,
-                    "logGroupName": cloud.log_group,
-                    "encryptionKeyArn": cloud.key,
-                },
+                "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": cloud.log_group},
             }
         },
         "executionTimeoutMinutes": size.minutes,

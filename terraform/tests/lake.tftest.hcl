@@ -118,6 +118,7 @@ run "as_applied" {
       jsondecode(aws_scheduler_schedule.night.target[0].input).ExecutionTimeoutMinutes <= 240,
       strcontains(aws_scheduler_schedule.night.target[0].input, "spark.dynamicAllocation.maxExecutors=4 "),
       length(aws_budgets_budget.month.notification) == 3,
+      one(aws_budgets_budget.month.cost_filter).values == tolist(["user:project$robolake"]),
     ])
     error_message = "A night ends, has so many executors at most, and its cost is told before it is a surprise."
   }

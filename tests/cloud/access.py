@@ -33,6 +33,7 @@ class Policies:
     identity: dict[str, list[Policy]]
     resource: dict[str, Policy]
     keys: dict[str, str]
+    logs: dict[str, str]
     application: str
 
     @classmethod
@@ -47,7 +48,8 @@ class Policies:
         for zone in state.all("aws_s3_bucket_policy"):
             resource[f"arn:aws:s3:::{zone['bucket']}"] = json.loads(zone["policy"])
         application = state["aws_emrserverless_application.nights"]["arn"]
-        return cls(identity | {ADMIN: [ADMINISTRATOR]}, resource, keys, application)
+        logs = {group["name"]: group["arn"] for group in state.all("aws_cloudwatch_log_group")}
+        return cls(identity | {ADMIN: [ADMINISTRATOR]}, resource, keys, logs, application)
 
     def bearing_on(self, request: Request) -> tuple[list[Policy], Policy | None]:
         """Those of the principal, and that of the bucket or key."""
@@ -64,10 +66,11 @@ def questions(policies: Policies) -> Iterator[tuple[Request, bool]]:
     keys = policies.keys
     yield from _readers()
     yield from _personal_data(keys)
-    yield from _the_job(keys)
+    yield from _the_job(policies)
     yield from _ways_of_writing(keys)
     yield from _deliveries(keys)
-    yield from _the_scheduler(policies.application)
+    yield from _the_scheduler(policies)
+    yield from _services(policies)
 
 
 def _readers() -> Iterator[tuple[Request, bool]]:
@@ -122,8 +125,9 @@ def _personal_data(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
     yield Request(ADMIN, "s3:PutBucketPolicy", bucket("restricted")), True
 
 
-def _the_job(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
-    """It reads deliveries and cannot change them, writes tables, and touches nothing else."""
+def _the_job(policies: Policies) -> Iterator[tuple[Request, bool]]:
+    """It reads deliveries and cannot change them, writes tables, says what it does, and touches nothing else."""
+    keys, log = policies.keys, f"{policies.logs['/aws/emr-serverless/robolake']}:log-stream:run"
     for action, thing, may in (
         ("s3:GetObject", bucket("raw", "supply/receipts/dt=2026-03-02/a.csv"), True),
         ("s3:PutObject", bucket("raw", "supply/receipts/dt=2026-03-02/a.csv"), False),
@@ -142,6 +146,15 @@ def _the_job(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
         ("kms:GenerateDataKey", keys["restricted"], True),
         ("kms:ScheduleKeyDeletion", keys["lake"], False),
         ("iam:PassRole", role("job"), False),
+        ("s3:ListBucket", bucket("raw"), True),
+        ("s3:ListBucket", bucket("restricted"), True),
+        ("s3:ListBucket", bucket("logs"), False),
+        ("logs:PutLogEvents", log, True),
+        ("logs:DeleteLogStream", log, False),
+        ("logs:DescribeLogGroups", "*", True),
+        ("glue:CreateTable", f"arn:aws:glue:{HERE}:table/supply_restricted/supplier_files", True),
+        ("glue:CreateTable", f"arn:aws:glue:{HERE}:table/others/supplier_files", False),
+        ("glue:DeleteDatabase", f"arn:aws:glue:{HERE}:database/supply_gold", False),
     ):
         yield Request(role("job"), action, thing), may
 
@@ -149,20 +162,26 @@ def _the_job(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
 def _ways_of_writing(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
     """Encrypted on the way and at rest, under the zone's own key."""
     key, method = "s3:x-amz-server-side-encryption-aws-kms-key-id", "s3:x-amz-server-side-encryption"
-    for zone in ("lake", "restricted"):
+    for zone, own, other, who in (
+        ("lake", "lake", "raw", role("job")),
+        ("restricted", "restricted", "lake", role("job")),
+        ("raw", "raw", "lake", ERP),
+        ("artifacts", "lake", "raw", ADMIN),
+    ):
         thing = bucket(zone, "supply/silver/x/part.parquet")
-        other = keys["raw" if zone == "lake" else "lake"]
         for context, may in (
             ({}, True),
             ({method: "aws:kms"}, True),
-            ({method: "aws:kms", key: keys[zone]}, True),
-            ({method: "aws:kms", key: other}, False),
+            ({method: "aws:kms", key: keys[own]}, True),
+            ({method: "aws:kms", key: keys[other]}, False),
             ({method: "AES256"}, False),
             ({"aws:SecureTransport": "false"}, False),
             ({"s3:TlsVersion": "1.1"}, False),
             ({"s3:TlsVersion": "1.3"}, True),
         ):
-            yield Request(role("job"), "s3:PutObject", thing, context), may
+            yield Request(who, "s3:PutObject", thing, context), may
+    for context in ({"aws:SecureTransport": "false"}, {"s3:TlsVersion": "1.1"}):
+        yield Request(role("job"), "s3:PutObject", bucket("logs", "emr-serverless/a.gz"), context), False
 
 
 def _deliveries(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
@@ -171,7 +190,6 @@ def _deliveries(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
     for action, may in (("s3:PutObject", True), ("s3:GetObject", False), ("s3:DeleteObject", False)):
         yield Request(ERP, action, thing), may
     yield Request(ERP, "s3:PutObject", bucket("lake", "supply/gold/x/part.parquet")), False
-    yield Request(ERP, "s3:PutObject", thing, {"aws:SecureTransport": "false"}), False
     yield Request(STRANGER, "s3:PutObject", thing), False
     for who in (ADMIN, *(role(f"steward-{d}") for d in DEPARTMENTS)):
         yield Request(who, "s3:GetObject", thing), False
@@ -180,8 +198,9 @@ def _deliveries(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
     yield Request(ERP, "kms:GenerateDataKey", keys["restricted"]), False
 
 
-def _the_scheduler(application: str) -> Iterator[tuple[Request, bool]]:
+def _the_scheduler(policies: Policies) -> Iterator[tuple[Request, bool]]:
     """It starts runs of one application, as the job and for EMR only."""
+    application, keys = policies.application, policies.keys
     other_application = f"arn:aws:emr-serverless:{HERE}:/applications/00others"
     emr, other = ({"iam:PassedToService": f"{name}.amazonaws.com"} for name in ("emr-serverless", "ec2"))
     for action, thing, context, may in (
@@ -192,6 +211,43 @@ def _the_scheduler(application: str) -> Iterator[tuple[Request, bool]]:
         ("iam:PassRole", role("job"), other, False),
         ("iam:PassRole", role("steward-company"), emr, False),
         ("sqs:SendMessage", f"arn:aws:sqs:{HERE}:robolake-not-started", {}, True),
+        ("kms:GenerateDataKey", keys["lake"], {}, True),
+        ("kms:GenerateDataKey", keys["restricted"], {}, False),
         ("s3:GetObject", bucket("lake", "supply/gold/x/part.parquet"), {}, False),
     ):
         yield Request(role("scheduler"), action, thing, context), may
+
+
+def _services(policies: Policies) -> Iterator[tuple[Request, bool]]:
+    """Logs, alarms and the trail are written by services of AWS, each for this account and its own purpose only."""
+    keys, persons = policies.keys, policies.logs["/aws/cloudtrail/robolake"]
+    yield Request(role("trail"), "logs:PutLogEvents", f"{persons}:log-stream:a"), True
+    yield Request(role("trail"), "logs:PutLogEvents", f"{persons}-other:log-stream:a"), False
+    trail, own = f"arn:aws:cloudtrail:{HERE}:trail/robolake", {"aws:SourceAccount": ACCOUNT}
+    for zone in ("raw", "lake", "restricted", "artifacts", "logs"):
+        source = {"aws:SourceArn": bucket(zone)}
+        for key, context, may in (
+            (f"access/{zone}/2026-03-02", own | source, True),
+            (f"access/{zone}/2026-03-02", {"aws:SourceAccount": "999999999999"} | source, False),
+            ("trail/AWSLogs/forged.gz", own | source, False),
+        ):
+            yield Request("logging.s3.amazonaws.com", "s3:PutObject", bucket("logs", key), context), may
+    of_trail, of_another = {"aws:SourceArn": trail}, {"aws:SourceArn": f"{trail}-other"}
+    log = f"trail/AWSLogs/{ACCOUNT}/a.gz"
+    for action, thing, context, may in (
+        ("s3:GetBucketAcl", bucket("logs"), of_trail, True),
+        ("s3:GetBucketAcl", bucket("logs"), of_another, False),
+        ("s3:PutObject", bucket("logs", log), of_trail, True),
+        ("s3:PutObject", bucket("logs", log), of_another, False),
+        ("s3:PutObject", bucket("lake", "a"), of_trail, False),
+        ("kms:GenerateDataKey", keys["lake"], of_trail, True),
+        ("kms:GenerateDataKey", keys["lake"], of_another, False),
+        ("kms:GenerateDataKey", keys["restricted"], of_trail, False),
+    ):
+        yield Request("cloudtrail.amazonaws.com", action, thing, context), may
+    for name in ("events", "cloudwatch", "budgets"):
+        for context, may in ((own, True), ({"aws:SourceAccount": "999999999999"}, False)):
+            yield Request(f"{name}.amazonaws.com", "kms:GenerateDataKey", keys["lake"], context), may
+    for group, may in (("/aws/emr-serverless/robolake", True), ("/aws/lambda/other", False)):
+        context = {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{HERE}:log-group:{group}"}
+        yield Request("logs.eu-central-1.amazonaws.com", "kms:GenerateDataKey", keys["lake"], context), may

@@ -18,8 +18,8 @@ ACCOUNT = "111122223333"
 
 @dataclass(frozen=True)
 class Request:
-    """Who wants to do what to what. `context` holds what conditions ask for, beside who it is; HTTPS with TLS 1.2
-    unless it says otherwise."""
+    """Who wants to do what to what: a role by its ARN, a service by its name. `context` holds what conditions ask for
+    beside who it is; HTTPS with TLS 1.2 unless it says otherwise."""
 
     principal: str
     action: str
@@ -28,9 +28,9 @@ class Request:
 
     @property
     def asked(self) -> dict[str, str]:
-        way = {"aws:SecureTransport": "true", "aws:PrincipalArn": self.principal}
+        who = {"aws:PrincipalArn": self.principal} if self.principal.startswith("arn:") else {}
         tls = {"s3:TlsVersion": "1.2"} if self.action.startswith("s3:") else {}
-        return {**way, **tls, **self.context}
+        return {"aws:SecureTransport": "true", **who, **tls, **self.context}
 
 
 def allowed(request: Request, identity: Sequence[Policy], resource: Policy | None) -> bool:

@@ -151,10 +151,13 @@ def test_an_independent_simulator_gives_every_request_the_same_answer(applied: S
         input=json.dumps([simulation(policies, request) for request, _ in asked]), capture_output=True, text=True,
     )  # fmt: skip
     assert told.returncode == 0, told.stderr
-    wrong = [
-        f"{request}: {said}" for (request, may), said in zip(asked, json.loads(told.stdout), strict=True) if said != may
-    ]
+    answers = [(request, may, said) for (request, may), said in zip(asked, json.loads(told.stdout), strict=True)]
+    wrong = [f"{request}: {said}" for request, may, said in answers if said not in (may, None)]
     assert not wrong, "\n".join(wrong[:20])
+    unjudged = [request.context for request, _, said in answers if said is None]
+    assert [list(context) for context in unjudged] == [["kms:EncryptionContext:aws:logs:arn"]] * 2, (
+        "it knows no such key"
+    )
 
 
 def simulation(policies: access.Policies, request: Request) -> dict[str, Any]:

@@ -36,6 +36,28 @@ def test_every_request_gets_the_answer_it_has_to_get(mocked: State) -> None:
     assert {may for _, may in asked} == {True, False}
 
 
+def test_no_statement_is_superfluous_and_none_goes_untested(mocked: State) -> None:
+    """Without any one of them some request gets the wrong answer; the analysts' own Denies are a second lock."""
+    policies = access.Policies.of(mocked)
+    asked: dict[int, list[tuple[Request, bool]]] = {}
+    for request, may in access.questions(policies):
+        identity, resource = policies.bearing_on(request)
+        for policy in [*identity, *([resource] if resource else [])]:
+            asked.setdefault(id(policy), []).append((request, may))
+    idle = []
+    named = {**{n: p for n, [p, *_] in policies.identity.items() if n != access.ADMIN}, **policies.resource}
+    for name, policy in named.items():
+        statements = policy["Statement"]
+        for n, statement in enumerate(statements):
+            if "analyst" in name and statement["Effect"] == "Deny":
+                continue
+            policy["Statement"] = statements[:n] + statements[n + 1 :]
+            if all(policies.allow(request) == may for request, may in asked.get(id(policy), [])):
+                idle.append(f"{name}: {statement.get('Sid')}")
+            policy["Statement"] = statements
+    assert idle == []
+
+
 @pytest.mark.parametrize("lock", ["bucket", "key", "catalogue"])
 def test_personal_data_stays_closed_to_an_analyst_whom_a_mistake_allows_everything(mocked: State, lock: str) -> None:
     policies = access.Policies.of(mocked)
