@@ -1,4 +1,4 @@
-# Who may do what. A role has what it needs and no more; storage.tf keeps strangers out a second time.
+# Who may do what. A role has what it needs and no more; locks.tf keeps strangers out a second time.
 
 locals {
   # analyst-supply => { is = "analyst", of = ["supply"] }; the company's people see all departments.

@@ -1,4 +1,4 @@
-# The cloud lake. Read on in this order: storage.tf, access.tf, night.tf, watch.tf.
+# The cloud lake. Read on in this order: storage.tf, locks.tf, access.tf, night.tf, watch.tf.
 
 terraform {
   required_version = "~> 1.11"

@@ -1,13 +1,4 @@
-# Buckets, the keys they are encrypted with, and who is kept out whatever roles say.
-
-locals {
-  # Who may read where personal data lies. All others are denied, so that a mistaken Allow opens nothing.
-  # (aws:PrincipalArn is the role, whatever the session is called.)
-  readers = {
-    raw        = [local.job]
-    restricted = concat([local.job], [for name, arn in local.people : arn if startswith(name, "steward-")])
-  }
-}
+# Buckets, the keys they are encrypted with, and the catalogue.
 
 resource "aws_s3_bucket" "zone" {
   for_each      = local.zones
@@ -115,101 +106,6 @@ resource "aws_s3_bucket_notification" "zone" {
   eventbridge = true
 }
 
-resource "aws_s3_bucket_policy" "zone" {
-  for_each   = local.zones
-  bucket     = aws_s3_bucket.zone[each.key].bucket
-  policy     = jsonencode({ Version = "2012-10-17", Statement = local.bucket_statements[each.key] })
-  depends_on = [aws_s3_bucket_public_access_block.zone]
-}
-
-locals {
-  bucket_statements = { for zone, settings in local.zones : zone => concat(
-    zone != "logs" ? [] : concat(
-      [for source in keys(local.zones) : {
-        Sid       = "AccessLogsOf${title(source)}", Effect = "Allow"
-        Principal = { Service = "logging.s3.amazonaws.com" }
-        Action    = "s3:PutObject"
-        Resource  = "${local.bucket.logs}/access/${source}/*"
-        Condition = {
-          StringEquals = { "aws:SourceAccount" = local.account }
-          ArnEquals    = { "aws:SourceArn" = local.bucket[source] }
-        }
-      }],
-      [
-        {
-          Sid       = "TrailLooks", Effect = "Allow"
-          Principal = { Service = "cloudtrail.amazonaws.com" }
-          Action    = "s3:GetBucketAcl"
-          Resource  = local.bucket.logs
-          Condition = { StringEquals = { "aws:SourceArn" = local.trail_arn } }
-        },
-        {
-          Sid       = "TrailWrites", Effect = "Allow"
-          Principal = { Service = "cloudtrail.amazonaws.com" }
-          Action    = "s3:PutObject"
-          Resource  = "${local.bucket.logs}/trail/AWSLogs/${local.account}/*"
-          Condition = { StringEquals = { "aws:SourceArn" = local.trail_arn } }
-        },
-      ]
-    ),
-    [
-      {
-        Sid       = "EncryptedOnTheWay", Effect = "Deny", Principal = "*", Action = "s3:*"
-        Resource  = [local.bucket[zone], "${local.bucket[zone]}/*"]
-        Condition = { Bool = { "aws:SecureTransport" = "false" } }
-      },
-      {
-        Sid       = "ByTls12", Effect = "Deny", Principal = "*", Action = "s3:*"
-        Resource  = [local.bucket[zone], "${local.bucket[zone]}/*"]
-        Condition = { NumericLessThan = { "s3:TlsVersion" = "1.2" } }
-      },
-    ],
-    # A put that names no key gets the zone's; one that names another, or another algorithm, is refused. `Null` is
-    # needed: without it, and with ...IfExists too, a put that names none would count as one that names another.
-    [for key in compact([settings.key]) : {
-      Sid      = "UnderItsKey", Effect = "Deny", Principal = "*", Action = "s3:PutObject"
-      Resource = "${local.bucket[zone]}/*"
-      Condition = {
-        Null            = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = "false" }
-        StringNotEquals = { "s3:x-amz-server-side-encryption-aws-kms-key-id" = local.key[key] }
-      }
-    }],
-    [for key in compact([settings.key]) : {
-      Sid      = "UnderAKey", Effect = "Deny", Principal = "*", Action = "s3:PutObject"
-      Resource = "${local.bucket[zone]}/*"
-      Condition = {
-        Null            = { "s3:x-amz-server-side-encryption" = "false" }
-        StringNotEquals = { "s3:x-amz-server-side-encryption" = "aws:kms" }
-      }
-    }],
-    zone != "restricted" ? [] : [{
-      Sid       = "NoStrangers", Effect = "Deny", Principal = "*"
-      Action    = ["s3:GetObject*", "s3:PutObject*", "s3:DeleteObject*", "s3:ListBucket*"]
-      Resource  = [local.bucket[zone], "${local.bucket[zone]}/*"]
-      Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.readers.restricted } }
-    }],
-    # Tables of personal data that lie in the lake's own root are kept from others as well.
-    zone != "lake" ? [] : [{
-      Sid       = "NoStrangers", Effect = "Deny", Principal = "*"
-      Action    = ["s3:GetObject*", "s3:PutObject*", "s3:DeleteObject*"]
-      Resource  = "${local.bucket[zone]}/restricted/*"
-      Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.readers.restricted } }
-    }],
-    zone != "raw" ? [] : [{
-      Sid       = "NoStrangers", Effect = "Deny", Principal = "*"
-      Action    = ["s3:GetObject*", "s3:ListBucket*"]
-      Resource  = [local.bucket[zone], "${local.bucket[zone]}/*"]
-      Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.readers.raw } }
-    }],
-    zone != "raw" || length(var.deliverers) == 0 ? [] : [{
-      Sid       = "Deliveries", Effect = "Allow"
-      Principal = { AWS = var.deliverers }
-      Action    = "s3:PutObject"
-      Resource  = "${local.bucket[zone]}/*"
-    }],
-  ) }
-}
-
 # ---- keys: that of the lake, that of personal data, and that of deliveries, which hold personal data too
 
 resource "aws_kms_key" "zone" {
@@ -223,48 +119,6 @@ resource "aws_kms_alias" "zone" {
   for_each      = aws_kms_key.zone
   name          = "alias/${var.name}-${each.key}"
   target_key_id = each.value.id
-}
-
-locals {
-  use_of_a_key = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:ReEncrypt*", "kms:CreateGrant"]
-
-  key_statements = {
-    all = [{ # whoever administers the account; the Deny below holds for them too
-      Sid       = "Account", Effect = "Allow", Action = "kms:*", Resource = "*"
-      Principal = { AWS = "arn:aws:iam::${local.account}:root" }
-    }]
-    restricted = [{
-      Sid       = "NoStrangers", Effect = "Deny", Principal = "*", Action = local.use_of_a_key, Resource = "*"
-      Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.readers.restricted } }
-    }]
-    raw = concat(
-      [{
-        Sid       = "NoStrangers", Effect = "Deny", Principal = "*", Action = local.use_of_a_key, Resource = "*"
-        Condition = { ArnNotEquals = { "aws:PrincipalArn" = concat(local.readers.raw, var.deliverers) } }
-      }],
-      length(var.deliverers) == 0 ? [] : [{ # an upload in parts is encrypted and decrypted by whoever sends it
-        Sid       = "Deliveries", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey"], Resource = "*"
-        Principal = { AWS = var.deliverers }
-      }],
-    )
-    lake = [
-      {
-        Sid       = "Logs", Effect = "Allow", Action = ["kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey*", "kms:Describe*"], Resource = "*"
-        Principal = { Service = "logs.${var.region}.amazonaws.com" }
-        Condition = { ArnLike = { "kms:EncryptionContext:aws:logs:arn" = "arn:aws:logs:${local.here}:log-group:*${var.name}*" } }
-      },
-      {
-        Sid       = "Alarms", Effect = "Allow", Action = ["kms:Decrypt", "kms:GenerateDataKey*"], Resource = "*"
-        Principal = { Service = ["events.amazonaws.com", "cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
-        Condition = { StringEquals = { "aws:SourceAccount" = local.account } }
-      },
-      {
-        Sid       = "Trail", Effect = "Allow", Action = ["kms:GenerateDataKey*", "kms:DescribeKey"], Resource = "*"
-        Principal = { Service = "cloudtrail.amazonaws.com" }
-        Condition = { StringEquals = { "aws:SourceArn" = local.trail_arn } }
-      },
-    ]
-  }
 }
 
 # ---- the catalogue: a database for each department and layer; personal tables have one of their own
