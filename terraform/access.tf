@@ -76,6 +76,7 @@ locals {
   open_prefixes = { for role, has in local.roles : role => concat(
     ["_control/journal/", "_control/releases/"],
     flatten([for d in has.of : [for layer in ["gold", "silver"] : "${d}/${layer}/" if contains(local.departments[d].layers, layer)]]),
+    length(has.of) == 1 ? [] : ["models/", "report/"], # of all departments at once
     has.is == "steward" ? [for d in has.of : "restricted/${d}/"] : [],
   ) }
   open_databases = { for role, has in local.roles : role => concat(

@@ -85,6 +85,7 @@ def _readers() -> Iterator[tuple[Request, bool]]:
                     table = f"arn:aws:glue:{HERE}:table/{t.domain}_{t.layer}/{t.name}"
                     yield Request(who, "glue:GetTable", table), own
             yield Request(who, "s3:GetObject", bucket("lake", "_control/releases/000001.json")), True
+            yield Request(who, "s3:GetObject", bucket("lake", "report/index.html")), whose == "company"
             yield Request(who, "s3:PutObject", bucket("lake", "_control/releases/000001.json")), False
             yield Request(who, "s3:DeleteObject", bucket("lake", f"{whose}/gold/x/part.parquet")), False
             for prefix, may in ((f"{whose}/gold/", True), ("restricted/", False), ("_control/", False), ("", False)):

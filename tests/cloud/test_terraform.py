@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,13 @@ def test_a_night_fits_into_the_application(mocked: State) -> None:
     assert NIGHT.vcpus <= int(most["cpu"].removesuffix(" vCPU"))
     assert NIGHT.memory_gb <= int(most["memory"].removesuffix(" GB"))
     assert (1 + NIGHT.executors) * NIGHT.disk_gb <= int(most["disk"].removesuffix(" GB"))
+
+
+def test_the_readme_explains_every_variable() -> None:
+    declared = re.findall(r'^variable "(\w+)"', (HOME / "terraform" / "variables.tf").read_text(), re.MULTILINE)
+    table = [line for line in (HOME / "terraform" / "README.md").read_text().splitlines() if line.startswith("| `")]
+    explained = {name for line in table for name in re.findall(r"`(\w+)`", line.split("|")[1])}
+    assert set(declared) <= explained and len(declared) > 5
 
 
 def test_the_skip_list_of_checkov_stays_short_and_says_why() -> None:
