@@ -93,8 +93,8 @@ def software_list(card: pd.DataFrame) -> Listing:
     return Listing(
         title,
         "Each software at the last week it ran in, each robot held against its own 28 days before the update (×, with "
-        "a 90 % interval). Roll back: something is at least a quarter more frequent, even at the lower end. Keep: "
-        "nothing is, even at the upper end. Hold: too early to say.",
+        "a 90 % interval). Roll back: something is at least a quarter more frequent, even at the lower end, and "
+        "happened five times or more. Keep: nothing is, even at the upper end. Hold: too early to say.",
         (software_scorecard,),
         tuple(rows[:40]),
     )

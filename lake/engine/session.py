@@ -97,7 +97,7 @@ def _keep_at_hand(spark: SparkSession) -> None:
     jvm = spark._jvm  # type: ignore[attr-defined]
     for name in AT_HAND:
         setattr(jvm, name, getattr(jvm, name))
-    for functions in (jvm.functions, getattr(jvm, "org.apache.spark.sql.functions")):  # noqa: B009
+    for functions in (jvm.functions, getattr(jvm, "org.apache.spark.sql.functions")):
         for name in ("col", "lit"):
             setattr(functions, name, getattr(functions, name))
 

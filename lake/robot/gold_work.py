@@ -14,7 +14,9 @@ from lake.robot import gold, silver, silver_work
 BEFORE_DAYS = 28
 """A robot's work with new software is held against so many of its days with the software before."""
 MARGIN = "1.25"
-"""Software that makes something happen a quarter more often than before does harm."""
+"""Software that makes something happen a quarter more often than before does harm,"""
+FEWEST = 5
+"""if it has happened so many times since: of many things looked at, some go wrong two or three times by chance."""
 
 ENDS = {
     "protective_stops": "protective_stop",
@@ -112,7 +114,7 @@ def software_scorecard(
 
     Each robot is its own control: its work since the update, to the end of the week, against its last 28 days with the
     software before. Roll back: stops, slips or grip losses are at least a quarter more often, even at the lower end of
-    the interval. Keep: none of them is, even at the upper end. Hold: too early to say.
+    the interval, and happened five times or more. Keep: none of them is, even at the upper end. Hold: too early to say.
     """
     arms = dim_robot.where("is_current").select("serial", "arm_variant")
     weeks = compared(stints(work_day, boots, accuracy_day).join(arms, on="serial", how="inner"))
@@ -126,13 +128,16 @@ def software_scorecard(
         F.try_divide("error_mm", F.nullif("poses", F.lit(0))).cast("decimal(18,4)").alias("position_error_mean_mm"),
         "robots_compared",
         *[end for name in JUDGED for end in times(name)],
+        *[f"{name}_since" for name in JUDGED],
     )
     margin, worse, better = F.lit(MARGIN).cast(RATIO), F.lit(False), F.lit(True)
     for name in JUDGED:
-        worse = worse | F.coalesce(F.col(f"{name}_times_low") >= margin, F.lit(False))
+        is_worse = (F.col(f"{name}_times_low") >= margin) & (F.col(f"{name}_since") >= FEWEST)
+        worse = worse | F.coalesce(is_worse, F.lit(False))
         better = better & F.coalesce(F.col(f"{name}_times_high") < margin, F.lit(False))
     verdict = F.when(worse, "roll back").when(better, "keep").otherwise("hold")
-    return scored.withColumn("verdict", F.when(F.col("robots_compared") > 0, verdict))
+    judged = scored.withColumn("verdict", F.when(F.col("robots_compared") > 0, verdict))
+    return judged.drop(*[f"{name}_since" for name in JUDGED])
 
 
 def stints(work_day: DataFrame, boots: DataFrame, accuracy_day: DataFrame) -> DataFrame:

@@ -15,13 +15,13 @@ def scored(given):
     """software_scorecard of robots (serial, firmware before and after 2026-02-02, stops before and after).
 
     The update starts them a minute before midnight.
-    Each works 1000 cycles a day for 14 days before and 7 after; slips and grip losses stay at 40 a day.
+    Each works 1000 cycles a day for 14 days before and 7 (or as many as given) after; slips and grip losses stay at 40.
     """
 
     def of(*robots):
         work, boots, update = [], [], date(2026, 2, 2)
-        for serial, old, new, before, after in robots:
-            for n in range(-14, 7):
+        for serial, old, new, before, after, *days in robots:
+            for n in range(-14, *(days or [7])):
                 day = update + timedelta(days=n)
                 stops = before if n < 0 else after
                 work.append((serial, str(day), 1, 1000, 1000, 50, stops, 40, 40, 0, 0))
@@ -79,6 +79,13 @@ def test_software_that_stops_robots_more_often_than_before_is_rolled_back(scored
         ignore_row_order=True,
         ignore_nullable=True,
     )
+
+
+def test_what_happened_four_times_is_too_little_to_roll_back_for(scored):
+    for stops, verdict in ((4, "hold"), (5, "roll back")):
+        card = scored(("RB-1", "1.0", "2.0", 0, 1, stops)).where("robots_compared > 0")
+        [(times_low, said)] = card.select("protective_stops_times_low", "verdict").collect()
+        assert (times_low > 1.25, said) == (True, verdict)
 
 
 def test_software_is_kept_when_nothing_became_a_quarter_worse_and_held_while_that_is_open(scored, expected):
