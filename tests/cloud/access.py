@@ -139,6 +139,7 @@ def _the_job(policies: Policies) -> Iterator[tuple[Request, bool]]:
         ("s3:DeleteObjectVersion", bucket("lake", "supply/gold/fct_order_line/part.parquet"), False),
         ("s3:PutBucketPolicy", bucket("lake"), False),
         ("s3:GetObject", bucket("artifacts", "releases/1/robolake.zip"), True),
+        ("s3:GetObject", bucket("artifacts", "elsewhere/a"), False),
         ("s3:PutObject", bucket("artifacts", "releases/1/robolake.zip"), False),
         ("s3:PutObject", bucket("logs", "emr-serverless/applications/a/log.gz"), True),
         ("s3:PutObject", bucket("logs", "trail/AWSLogs/forged.gz"), False),
