@@ -139,7 +139,13 @@ set_up() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e "$home"
     wanted_stamp >"$stamp"
     raise_loopback
-    "$venv/bin/python" -m lake.engine.jars # checks itself: a jar that did not come costs no second set-up
+    rm -f "$venv/spark.jsa" # of the packages before
+    complete
+}
+
+complete() { # what checks itself: a jar that did not come costs no second set-up
+    "$venv/bin/python" -m lake.engine.jars
+    "$venv/bin/python" -m lake.engine.archive
 }
 
 ensure_set_up() {
@@ -212,7 +218,7 @@ main() {
             ensure_set_up
             find_java
             raise_loopback
-            "$venv/bin/python" -m lake.engine.jars
+            complete
             return
             ;;
     esac

@@ -7,12 +7,13 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from lake.engine import jars
+from lake.engine import archive, jars
 from lake.engine.conf import HOME, Conf
 from lake.engine.store import Log
 
@@ -43,7 +44,7 @@ def properties(conf: Conf) -> dict[str, str]:
         "spark.master": conf.spark.master,
         "spark.app.name": f"robolake {conf.env}",
         "spark.driver.memory": conf.spark.driver_memory,
-        "spark.driver.extraJavaOptions": f"{_STACK} -Dlog4j2.configurationFile={log4j}",
+        "spark.driver.extraJavaOptions": " ".join([_STACK, f"-Dlog4j2.configurationFile={log4j}", *archive.flags()]),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.jars": ",".join(map(str, jars.verified())),
@@ -94,7 +95,7 @@ def session(conf: Conf) -> SparkSession:
 def _keep_at_hand(spark: SparkSession) -> None:
     """Ask the JVM once for what PySpark asks it for with each expression; a name without its package costs a search
     through all jars, again and again: a tenth of a night of small tables."""
-    jvm = spark._jvm  # type: ignore[attr-defined]
+    jvm: Any = spark._jvm
     for name in AT_HAND:
         setattr(jvm, name, getattr(jvm, name))
     for functions in (jvm.functions, getattr(jvm, "org.apache.spark.sql.functions")):

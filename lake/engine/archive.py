@@ -1,0 +1,77 @@
+"""Spark's classes as a JVM has them in memory once they are loaded (AppCDS): kept at set-up, mapped at each start.
+
+A JVM for Spark then needs half the CPU until its first result. One that the archive does not fit (another Java, another
+class path) goes without it, silently.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ARCHIVE = Path(sys.prefix) / "spark.jsa"
+QUIET = "-Xlog:cds*=off"
+LONGEST_S = 600
+
+
+def flags() -> list[str]:
+    """What a JVM has to be told to start from the archive, if there is one."""
+    return [f"-XX:SharedArchiveFile={ARCHIVE}", "-Xshare:auto", QUIET] if ARCHIVE.is_file() else []
+
+
+def keep() -> None:
+    """Make the archive: start Spark, let it do a little of everything, and have its JVM write down what it loaded."""
+    with tempfile.TemporaryDirectory(dir=sys.prefix) as scratch:
+        made = Path(scratch) / "spark.jsa"
+        command = [sys.executable, "-c", "from lake.engine import archive; archive.exercise()", str(made), scratch]
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+        own = {k: v for k, v in os.environ.items() if k not in ("SPARK_HOME", "SPARK_CONF_DIR")}
+        own |= {"PATH": path, "SPARK_LOCAL_IP": own.get("SPARK_LOCAL_IP", "127.0.0.1")}
+        subprocess.run(command, env=own, timeout=LONGEST_S, check=False, capture_output=True)
+        if made.is_file():
+            os.replace(made, ARCHIVE)
+
+
+def exercise() -> None:
+    """Run by `keep` in a process of its own: arguments are the archive to write at its end, and a folder to write to."""
+    from pyspark.sql import functions as F
+    from pyspark.sql.window import Window
+
+    from lake.engine import conf, session
+
+    made, scratch = sys.argv[1:]
+    settings = conf.load("test")
+    for name in ("spark.driver.defaultJavaOptions", "spark.driver.extraJavaOptions"):
+        settings.spark.properties.setdefault(name, session.properties(settings).get(name, ""))
+    settings.spark.properties["spark.driver.extraJavaOptions"] += f" -XX:ArchiveClassesAtExit={made} {QUIET}"
+    spark = session.session(settings)
+    for rows in (0, session.INTERPRETED_ROWS + 1):
+        own = session.for_work(spark, rows)
+        text = own.range(100).select(F.to_json(F.struct("id", (F.col("id") % 7).alias("key"))).alias("line"))
+        text.write.mode("overwrite").text(f"{scratch}/text")
+        read = own.read.text(f"{scratch}/text").select(F.from_json("line", "id long, key string").alias("r"), "line")
+        kept = read.select("r.*", F.from_csv("line", "a string").alias("c"), F.xxhash64("line").alias("h")).persist()
+        ranked = kept.withColumn("rank", F.row_number().over(Window.partitionBy("key").orderBy("id")))
+        sums = kept.groupBy("key").agg(F.sum(F.col("id").cast("decimal(18,2)")), F.collect_set("h"), F.max("c.a"))
+        ranked.join(F.broadcast(sums), on="key", how="left").write.mode("overwrite").parquet(f"{scratch}/rows")
+        stored = own.read.parquet(f"{scratch}/rows")
+        stored.join(kept.select("key").distinct(), on="key", how="left_semi").toArrow()
+        stored.unionByName(stored).groupBy("key").count().orderBy("key").collect()
+    gateway = spark.sparkContext._gateway  # type: ignore[attr-defined]
+    spark.stop()
+    gateway.shutdown()
+    gateway.proc.stdin.close()
+    gateway.proc.wait(LONGEST_S)
+
+
+def main() -> int:
+    if not ARCHIVE.is_file():
+        keep()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
