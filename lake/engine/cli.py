@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lake.core.errors import LakeError, Outdated, WrongUse
-from lake.engine import door, provenance
+from lake.engine import door, offers, provenance
 from lake.engine.conf import Conf, day, load
 from lake.engine.control import Journal
 from lake.engine.verb import Debug, Env, Json, Select, print_json, print_table
@@ -343,6 +343,7 @@ def _seconds(text: str) -> float:
 
 for asked in provenance.VERBS:
     app.command()(asked)
+app.add_typer(offers.contracts)
 
 
 def main() -> None:
