@@ -341,7 +341,7 @@ def _seconds(text: str) -> float:
         raise WrongUse(f"{text!r} is not an age.", hint="write it as 26h or 3d.") from None
 
 
-for asked in provenance.VERBS:
+for asked in [*provenance.VERBS, *offers.VERBS]:
     app.command()(asked)
 app.add_typer(offers.contracts)
 

@@ -1,13 +1,15 @@
-"""Verbs about what the lake has to offer: `lake contracts`."""
+"""Verbs about what the lake has to offer: `lake contracts` and `lake docs`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lake.engine.conf import HOME
-from lake.engine.verb import Debug, Json, print_json, print_table
+from lake.engine.conf import HOME, load
+from lake.engine.verb import Debug, Env, Json, print_json, print_table
 
 contracts = typer.Typer(
     name="contracts",
@@ -63,3 +65,21 @@ def diff(
                 print(f"  {kind}: {', '.join(names) or 'none'}")
     if changes.breaking:
         raise typer.Exit(3)
+
+
+def docs(
+    out: Annotated[Path | None, typer.Option(help="the folder to write (default: docs in the lake)")] = None,
+    env: Env = "local",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write a page for every table, with a search, to be opened in a browser."""
+    from lake.catalog import MODELS, REPORTS, TABLES
+    from lake.engine import docs
+
+    conf = load(env)
+    page = docs.write(conf, TABLES, MODELS, REPORTS, out or conf.root / "docs")
+    print_json({"page": str(page), "tables": len(TABLES)}) if as_json else print(page)
+
+
+VERBS: list[Callable[..., None]] = [docs]

@@ -473,3 +473,9 @@ def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = N
             f"{path}: a data file of version {table.version()} cannot be read.",
             hint="`lake doctor --deep` names it; ./spark-submit.sh repair mends it.",
         ) from e
+
+
+def some(path: Path, most: int, *, at: int | None = None, columns: Sequence[str], where: Any = None) -> pa.Table:
+    """At most so many rows of the table as Arrow; which ones, the order of its files decides."""
+    good = pq.filters_to_expression(where) if where else None
+    return Log(path, at)._table.to_pyarrow_dataset().head(most, columns=list(columns), filter=good)
