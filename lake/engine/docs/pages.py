@@ -65,7 +65,8 @@ def file_of(table: Table) -> str:
     return f"{table.id}.html"
 
 
-def _document(title: str, body: str) -> str:
+def document(title: str, body: str) -> str:
+    """A page of the documentation."""
     return shell(title, body, POLICY, style=(HERE / "docs.css").read_text(encoding="utf-8"))
 
 
@@ -91,7 +92,7 @@ def index(site: Site) -> str:
     )
     columns = sum(len(t.columns) for t in site.tables)
     script = (HERE / "search.js").read_text(encoding="utf-8")
-    return _document(
+    return document(
         f"{site.name}: tables",
         f"""<header><h1>{escape(site.name)}</h1><span class="quiet">{escape(at)}</span></header>
 <nav aria-label="Departments">{nav}</nav>
@@ -145,7 +146,7 @@ def of_table(site: Site, table: Table) -> str:
     sentence, _, rest = table.doc.partition("\n")
     more = f'<p class="read">{_prose(rest.strip())}</p>' if rest.strip() else ""
     facts = "".join(f"<div><dt>{k}</dt><dd>{v}</dd></div>" for k, v in _facts(site, table, contract) if v)
-    return _document(
+    return document(
         f"{table.id} · {site.name}",
         f"""<header><h1><a href="index.html">{escape(site.name)}</a></h1>
 <span class="quiet">{table.domain} · {table.layer}</span>
