@@ -146,12 +146,14 @@ def _as(kind: pa.DataType, number: float) -> str:
 def _top(there: pa.ChunkedArray, distinct: int) -> tuple[tuple[str, int], ...]:
     if not len(there) or distinct == len(there):
         return ()
-    counts = sorted(((c["counts"], text(c["values"])) for c in pc.value_counts(there).to_pylist()), key=_commonest)
-    return tuple((said, n) for n, said in counts[:TOP])
+    return tuple((text(value), n) for value, n in _commonest(there, TOP))
 
 
-def _commonest(counted: tuple[int, str]) -> tuple[int, str]:
-    return -counted[0], counted[1]
+def _commonest(there: pa.ChunkedArray, most: int) -> list[tuple[Any, int]]:
+    counted = pc.value_counts(there)
+    found = pa.table({"value": counted.field("values"), "n": counted.field("counts")})
+    found = found.sort_by([("n", "descending"), ("value", "ascending")]).slice(0, most)
+    return list(zip(found["value"].to_pylist(), found["n"].to_pylist(), strict=True))
 
 
 # ---- what moves together, and what moved
@@ -201,14 +203,15 @@ def _by_number(before: pa.ChunkedArray, now: pa.ChunkedArray) -> list[np.ndarray
 
 def _by_value(before: pa.ChunkedArray, now: pa.ChunkedArray) -> list[np.ndarray[Any, Any]] | None:
     """Over the commonest values; None where there are nearly as many values as rows: names do not drift."""
-    told = [{c["values"]: c["counts"] for c in pc.value_counts(v.drop_null()).to_pylist()} for v in (before, now)]
-    if len(told[0]) > max(PARTS, len(before) / 2):
+    if pc.count_distinct(before).as_py() > max(PARTS, len(before) / 2):
         return None
-    named = sorted(told[0], key=lambda v: (-told[0][v], str(v)))[: 2 * PARTS]
+    named = [value for value, _ in _commonest(before.drop_null(), 2 * PARTS)]
     found = []
-    for counts, values in zip(told, (before, now), strict=True):
-        some = [counts.get(v, 0) for v in named]
-        found.append(np.array([*some, len(values) - values.null_count - sum(some), values.null_count]))
+    for values in (before, now):
+        there = values.filter(pc.is_in(values, pa.array(named, values.type)))
+        counts = dict(_commonest(there, len(named)))
+        others = len(values) - values.null_count - len(there)
+        found.append(np.array([*(counts.get(v, 0) for v in named), others, values.null_count]))
     return found
 
 
