@@ -309,8 +309,7 @@ class Graph:
 
 def graph(conf: Conf, tables: Sequence[Table], wanted: Iterable[Table], spark: Callable[[], SparkSession]) -> Graph:
     """The lineage of the wanted tables. `spark` is asked only for those whose definition is new to this lake."""
-    file = conf.root / "_control" / "lineage.json"
-    kept: dict[str, Any] = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    file, kept = _kept(conf)
     asked = [t for t in wanted if not t.is_source]
     new = [t for t in asked if kept.get(t.id, {}).get("key") != _key(t)]
     if new:
@@ -318,6 +317,18 @@ def graph(conf: Conf, tables: Sequence[Table], wanted: Iterable[Table], spark: C
         kept |= {t.id: {"key": _key(t), **worked_out(session, t).as_json()} for t in new}
         _keep(file, kept)
     return Graph(tables, {t.id: Lineage.of_json(kept[t.id]) for t in asked})
+
+
+def known(conf: Conf, tables: Sequence[Table]) -> Graph:
+    """The lineage of those tables whose definition this lake has met, read without a JVM."""
+    _, kept = _kept(conf)
+    met = [t.id for t in tables if not t.is_source and kept.get(t.id, {}).get("key") == _key(t)]
+    return Graph(tables, {name: Lineage.of_json(kept[name]) for name in met})
+
+
+def _kept(conf: Conf) -> tuple[Path, dict[str, Any]]:
+    file = conf.root / "_control" / "lineage.json"
+    return file, json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
 
 def _key(table: Table) -> str:

@@ -17,7 +17,10 @@ HOME = Path(__file__).resolve().parents[2]
 DEPARTMENTS = ("supply", "warehouse", "robot", "company")
 SPEAKERS = (
     "jobs/",
-    *(f"lake/engine/{door}.py" for door in ("cli", "door", "jars", "lint", "preflight", "provenance", "verb")),
+    *(
+        f"lake/engine/{door}.py"
+        for door in ("cli", "door", "jars", "lint", "offers", "preflight", "provenance", "verb")
+    ),
 )
 """Who may print: the doors of the program."""
 

@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
+from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from lake.core.errors import Fenced, LakeError, WrongUse
 
@@ -418,7 +419,9 @@ class Ledger:
         if self._table is None:
             return []
         with self._readable():
-            found: list[dict[str, Any]] = self._table.to_pyarrow_table().sort_by("seq").to_pylist()
+            found: list[dict[str, Any]] = (
+                self._table.to_pyarrow_table(filesystem=_files(self.path)).sort_by("seq").to_pylist()
+            )
         return found
 
     def append(self, facts: Sequence[dict[str, Any]]) -> None:
@@ -467,9 +470,24 @@ def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = N
     """The rows of the table as Arrow, at version `at` or now."""
     table = Log(path, at)._table
     try:
-        return table.to_pyarrow_table(columns=list(columns) if columns else None, filters=where)
+        return table.to_pyarrow_table(
+            columns=list(columns) if columns else None, filters=where, filesystem=_files(path)
+        )
     except (OSError, pa.ArrowException) as e:
         raise LakeError(
             f"{path}: a data file of version {table.version()} cannot be read.",
             hint="`lake doctor --deep` names it; ./spark-submit.sh repair mends it.",
         ) from e
+
+
+def some(path: Path, most: int, *, at: int | None = None, columns: Sequence[str], where: Any = None) -> pa.Table:
+    """At most so many rows of the table as Arrow; which ones, the order of its files decides."""
+    good = pq.filters_to_expression(where) if where else None
+    found = Log(path, at)._table.to_pyarrow_dataset(filesystem=_files(path))
+    return found.head(most, columns=list(columns), filter=good)
+
+
+def _files(path: Path) -> SubTreeFileSystem:
+    """A table's files as Arrow reads them itself. Those of delta-rs call Python from threads of Arrow's: one that is
+    late finds it gone, and aborts a command that had ended well."""
+    return SubTreeFileSystem(str(path), LocalFileSystem())

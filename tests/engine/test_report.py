@@ -543,8 +543,8 @@ def test_names_from_raw_logs_stay_text(lake: Lake):
     known = facts.gathered(lake, control.Journal(lake.conf.root))
     text = html.document(lake, known, [(REPORTS[1], page)], "passed")
     assert "<img" not in text.partition('<script type="text/plain"')[0]
-    assert json.loads(html._json({"a": nasty}))["a"] == nasty
-    assert "</script" not in html._json({"a": nasty})
+    assert json.loads(html.as_script({"a": nasty}))["a"] == nasty
+    assert "</script" not in html.as_script({"a": nasty})
 
 
 def test_a_delivery_that_came_after_its_night_is_late(lake: Lake):

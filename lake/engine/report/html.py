@@ -67,29 +67,38 @@ def document(lake: Lake, facts: Facts, pages: Sequence[tuple[Report, Page]], gat
     body = [_section(lake, report, page, pages, specs) for report, page in pages]
     nav = "".join(f'<a href="#{r.name}">{escape(r.title)}</a>' for r, _ in pages) + '<a href="#tables">Tables</a>'
     facts_html = "".join(f"<div><dt>{k}</dt><dd>{escape(v)}</dd></div>" for k, v in head.items())
-    colours = ";".join(f"--{k.replace('_', '-')}:{v}" for k, v in COLOURS.items())
     script = (HERE / "page.js").read_text(encoding="utf-8")
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{POLICY}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{escape(company)}: release {at.number}, {day(facts.as_of)}</title>
-<style>:root{{{colours};--font:{FONT}}}
-{(HERE / "page.css").read_text(encoding="utf-8")}</style>
-</head>
-<body>
-<a class="skip" href="#{pages[0][0].name if pages else "tables"}">Skip to the findings</a>
+    return shell(
+        f"{company}: release {at.number}, {day(facts.as_of)}",
+        f"""<a class="skip" href="#{pages[0][0].name if pages else "tables"}">Skip to the findings</a>
 <header><h1>{escape(company)}</h1><dl>{facts_html}</dl></header>
 <nav aria-label="Pages">{nav}</nav>
 <main>
 {"".join(body)}
 {_ledger(lake, pages)}
 </main>
-<script type="application/json" id="charts">{_json({"house": CHARTS, "specs": specs})}</script>
+<script type="application/json" id="charts">{as_script({"house": CHARTS, "specs": specs})}</script>
 <script type="text/plain" id="engine">{_bundle()}</script>
-<script>{script}</script>
+<script>{script}</script>""",
+        POLICY,
+    )
+
+
+def shell(title: str, body: str, policy: str, *, style: str = "") -> str:
+    """A whole document in the looks of the house; the browser keeps to `policy`, whatever stands in it."""
+    colours = ";".join(f"--{k.replace('_', '-')}:{v}" for k, v in COLOURS.items())
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{escape(title)}</title>
+<style>:root{{{colours};--font:{FONT}}}
+{(HERE / "page.css").read_text(encoding="utf-8")}{style}</style>
+</head>
+<body>
+{body}
 </body>
 </html>
 """
@@ -247,7 +256,7 @@ def _ledger(lake: Lake, pages: Sequence[tuple[Report, Page]]) -> str:
     )
 
 
-def _json(value: Any) -> str:
+def as_script(value: Any) -> str:
     """JSON that cannot end the script element it stands in."""
     return json.dumps(value, separators=(",", ":"), default=str).replace("<", "\\u003c")
 
