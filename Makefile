@@ -11,9 +11,6 @@ WARM := {"spark.driver.defaultJavaOptions": "-XX:ReservedCodeCacheSize=512m"} # 
 LOCKED := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
-# Terraform and its AWS provider: those that lie beside the project for machines without their registry, else those on PATH.
-TERRAFORM := $(if $(wildcard ../shared/terraform/install.sh),eval "$$(../shared/terraform/install.sh)" &&)
-
 # Spark's workers take their Python from here, and the JVM its address.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export PYSPARK_PYTHON := $(CURDIR)/$(BIN)/python
@@ -34,13 +31,13 @@ check: setup ## formatting, ruff, mypy --strict, import contracts, house rules
 	$(BIN)/python -m lake.engine.lint
 
 test: setup ## the tests, warnings as errors; one file: make test ARGS=tests/house/test_lint.py
-	$(TERRAFORM) $(BIN)/python -m pytest -m "not soak and not cloud" $(SIDE_BY_SIDE) $(ARGS)
+	$(BIN)/python -m pytest -m "not soak and not cloud" $(SIDE_BY_SIDE) $(ARGS)
 
 soak: setup ## the long random schedules as well
 	ROBOLAKE__SPARK__PROPERTIES='$(WARM)' $(BIN)/python -m pytest -m "not cloud" -s -o timeout=1800 $(ARGS)
 
 cloud: setup $(CLOUD)/set-up ## the cloud lake on a stand-in for AWS: Terraform, its policies, there and back (needs terraform)
-	$(TERRAFORM) ROBOLAKE_CLOUD=$(CURDIR)/$(CLOUD)/bin $(BIN)/python -m pytest tests/cloud $(ARGS)
+	ROBOLAKE_CLOUD=$(CURDIR)/$(CLOUD)/bin $(BIN)/python -m pytest tests/cloud $(ARGS)
 
 $(CLOUD)/set-up: tests/cloud/requirements.lock tests/cloud/package-lock.json
 	$(BIN)/python -m venv --clear $(CLOUD)

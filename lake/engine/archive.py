@@ -36,7 +36,7 @@ def keep() -> None:
 
 
 def exercise() -> None:
-    """Run by `keep` in a process of its own: arguments are the archive to write at its end, and a folder to write to."""
+    """Run by `keep` in a process of its own; arguments: the archive to write at its end, and a folder to write to."""
     from pyspark.sql import functions as F
     from pyspark.sql.window import Window
 
