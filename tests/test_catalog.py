@@ -13,8 +13,11 @@ from lake.core.refresh import append, full
 from lake.core.table import Column, Table, source
 
 
-def test_importing_the_catalog_starts_no_jvm():
-    code = "import lake.catalog; from pyspark import SparkContext; assert SparkContext._gateway is None"
+def test_importing_the_catalog_starts_no_jvm_and_waits_for_no_pandas():
+    code = (
+        "import sys, lake.catalog; from pyspark import SparkContext; "
+        "assert SparkContext._gateway is None and 'pandas' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

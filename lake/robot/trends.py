@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Numbers = NDArray[np.float64]
 
@@ -25,6 +29,8 @@ def trailing(ages: NDArray[np.int64], values: NDArray[np.int64], size: int) -> t
 
 def of_one(rows: pd.DataFrame, *, size: int) -> pd.DataFrame:
     """The rows of one robot or engine with `mean` and `slope` of its `value` lists, joint by joint."""
+    import pandas as pd
+
     done = []
     for _, joint in rows.groupby("joint", sort=True):
         ordered = joint.sort_values("age")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -63,13 +62,6 @@ def test_the_wrong_java_is_named_with_the_way_to_the_right_one(tmp_path: Path) -
 def test_a_java_home_without_java_is_named(tmp_path: Path) -> None:
     done = run("nightly", JAVA_HOME=str(tmp_path))
     assert (done.returncode, f"JAVA_HOME={tmp_path} holds no bin/java" in done.stderr) == (2, True)
-
-
-def test_importing_the_catalog_starts_no_jvm() -> None:
-    program = (
-        "import lake.catalog; from pyspark import SparkContext; raise SystemExit(SparkContext._gateway is not None)"
-    )
-    assert subprocess.run([sys.executable, "-c", program], cwd=HOME).returncode == 0
 
 
 def test_no_locked_file_names_where_packages_come_from() -> None:

@@ -1,6 +1,9 @@
 """Poses of a UR10, commanded and as a laser tracker saw them (IPA robot accuracy, Fraunhofer), read as pose errors."""
 
-import pandas as pd
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, TimestampType
@@ -11,6 +14,9 @@ from lake.core.table import Column, mapping, source, table
 from lake.robot import silver
 from lake.robot.frames import moved, rigid_fit
 from lake.robot.gold import deviations, pose_error
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SOURCE_SYSTEM = "ipa_robot_accuracy"
 SERIAL = "UR10"
