@@ -38,11 +38,14 @@ def plan(
     if as_json:
         print_json([s.as_json() for s in ahead.steps])
         return
-    print_table(
-        f"Plan for {ahead.as_of}: {len(ahead.steps) or 'no'} tables",
-        ["table", "", "why"],
-        [[s.table.id, "will" if s.will else "may", s.why] for s in ahead.steps],
-    )
+    if ahead.steps:
+        print_table(
+            f"Plan for {ahead.as_of}: {len(ahead.steps)} tables",
+            ["table", "", "why"],
+            [[s.table.id, "will" if s.will else "may", s.why] for s in ahead.steps],
+        )
+    else:
+        print(f"Nothing new for {ahead.as_of}: a night would write nothing.")
     for source, newest in ahead.waiting.items():
         print(f"⏳ {source}: nothing complete for {newest} yet")
     if ahead.unsettled:
