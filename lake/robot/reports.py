@@ -98,7 +98,8 @@ def compared(ran: pd.DataFrame) -> pd.DataFrame:
     best, worst = (joints["error"].rolling(n).mean().groupby(level=key, sort=False) for n in (QUIET_DAYS, LAST_DAYS))
     found = joints["day"].agg(begin="min", until="max").assign(quiet=best.min(), worst=worst.max())
     end = joints["day"].transform("max")
-    recent = days[[(e - d).days < LAST_DAYS for e, d in zip(end, days["day"], strict=True)]]
+    is_recent = [(e - d).days < LAST_DAYS for e, d in zip(end, days["day"], strict=True)]
+    recent = days.loc[days.index[is_recent]]
     found = found.assign(now=recent.groupby(key, sort=False)["error"].mean())
     seen = [(u - b).days >= QUIET_DAYS + LAST_DAYS for u, b in zip(found["until"], found["begin"], strict=True)]
     kept = found.assign(seen=seen)

@@ -451,6 +451,14 @@ def test_a_robot_seen_for_an_hour_is_compared_with_nothing():
     assert [c.title for c in page.charts if isinstance(c, Chart) and c.specs] == []
 
 
+def test_without_a_commanded_position_no_joint_is_compared():
+    unled = {"serial": "UR10", "joint": "1", "day": TODAY, "samples": 9, "tracking_error_p95_rad": None}
+    tested = {"serial": "UR10", "on": TODAY, "poses": 9, "position_error_mean_mm": Decimal("0.2")}
+    page = robot_reports.condition(rows(joint_day, unled), rows(accuracy_day, tested), rows(dim_robot))
+    assert page.advice == ()
+    assert robot_reports.condition(rows(joint_day), rows(accuracy_day, tested), rows(dim_robot)).advice == ()
+
+
 def test_nights_and_rejects_become_a_grid_and_bars():
     source, typed = "supply.bronze.receipts", "supply.silver.receipts"
     known = Facts(

@@ -112,9 +112,7 @@ def schedule_holds(
 
 
 @pytest.mark.timeout(900)
-def test_five_schedules_keep_the_laws(
-    spark: SparkSession, crash_at: CrashAt, redefined: Callable[[int], None]
-) -> None:
+def test_five_schedules_keep_the_laws(spark: SparkSession, crash_at: CrashAt, redefined: Callable[[int], None]) -> None:
     @settings(ONCE, max_examples=5, derandomize=True)
     @given(NIGHTS)
     def hold(nights: list[Night]) -> None:
