@@ -50,7 +50,7 @@ def to_order(
         has = f"{_signed(row.available)} available and {row.on_order:,.0f} on order"
         goal = max(row.demand_p90, row.order_up_to if row.order_up_to == row.order_up_to else 0.0)
         pieces = rounded(goal - row.have, offer.get("min_order_quantity"), offer.get("order_multiple"))
-        supplier = offer.get("supplier_id") or last.get(row.item_id) or "none agreed"
+        supplier = offer.get("supplier_id") or last.get(row.item_id) or "no agreed supplier"
         quoted = offer.get("quoted_lead_time_days")
         days = int(quoted) if quoted == quoted and quoted is not None else int(row.lead_time_days)
         planner = f", to the planner's {goal:,.0f}" if goal > row.demand_p90 else ""

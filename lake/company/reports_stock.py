@@ -67,7 +67,7 @@ def reason(row: Any) -> str:
     if row.frozen_class == "obsolete":
         wanted = float(row.demand_90_days)
         needed = f"{wanted:,.0f} needed in 90 days" if wanted else "nothing needed in 90 days"
-        return f"lifecycle {row.lifecycle}; {needed}"
+        return f"lifecycle {row.lifecycle}; {needed}" if row.lifecycle else needed
     if row.frozen_class == "waiting":
         return f"waits for {row.waiting_for}"
     if row.order_up_to is not None and row.order_up_to == row.order_up_to:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 ARCHIVE = Path(sys.prefix) / "spark.jsa"
 QUIET = "-Xlog:cds*=off"
@@ -60,7 +61,7 @@ def exercise() -> None:
         stored = own.read.parquet(f"{scratch}/rows")
         stored.join(kept.select("key").distinct(), on="key", how="left_semi").toArrow()
         stored.unionByName(stored).groupBy("key").count().orderBy("key").collect()
-    gateway = spark.sparkContext._gateway  # type: ignore[attr-defined]
+    gateway: Any = spark.sparkContext._gateway
     spark.stop()
     gateway.shutdown()
     gateway.proc.stdin.close()

@@ -96,7 +96,7 @@ def too_much(items: pd.DataFrame, position: pd.DataFrame, table: Table) -> list[
         where = ", ".join(f"{s['site']} {s['on_hand']:,.0f}" for s in plain(sites) if s["on_hand"] > 0)
         if row.frozen_class == "obsolete":
             wanted = f"{row.demand_90_days:,.0f} needed in the last 90 days" if row.demand_90_days else "no demand"
-            why = f"{wanted}, lifecycle {row.lifecycle}"
+            why = f"{wanted}, lifecycle {row.lifecycle}" if row.lifecycle else wanted
             text = f"Sell or scrap {row.frozen_quantity:,.0f} × {row.item_id} ({where}): {why}"
         elif row.frozen_class == "waiting":
             text = (
