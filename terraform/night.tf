@@ -24,6 +24,21 @@ resource "aws_scheduler_schedule_group" "nights" {
   name = var.name
 }
 
+# What a job is asked for with: by the schedule here, by hand with the output of the same values.
+locals {
+  night = {
+    application = aws_emrserverless_application.nights.id
+    role        = local.job
+    raw         = aws_s3_bucket.zone["raw"].bucket
+    lake        = aws_s3_bucket.zone["lake"].bucket
+    artifacts   = aws_s3_bucket.zone["artifacts"].bucket
+    logs        = aws_s3_bucket.zone["logs"].bucket
+    log_group   = aws_cloudwatch_log_group.jobs.name
+    key         = local.key.lake
+    release     = var.code_release
+  }
+}
+
 resource "aws_scheduler_schedule" "night" {
   name                         = "nightly"
   group_name                   = aws_scheduler_schedule_group.nights.name
@@ -40,17 +55,7 @@ resource "aws_scheduler_schedule" "night" {
     arn      = "arn:aws:scheduler:::aws-sdk:emrserverless:startJobRun"
     role_arn = aws_iam_role.scheduler.arn
     # Written by `python -m lake.engine.cloud`: what `./spark-submit.sh nightly` would ask for, too.
-    input = templatefile("${path.module}/night.json", {
-      application = aws_emrserverless_application.nights.id
-      role        = local.job
-      raw         = aws_s3_bucket.zone["raw"].bucket
-      lake        = aws_s3_bucket.zone["lake"].bucket
-      artifacts   = aws_s3_bucket.zone["artifacts"].bucket
-      logs        = aws_s3_bucket.zone["logs"].bucket
-      log_group   = aws_cloudwatch_log_group.jobs.name
-      key         = aws_kms_key.zone["lake"].arn
-      release     = var.code_release
-    })
+    input = templatefile("${path.module}/night.json", local.night)
     retry_policy {
       maximum_retry_attempts       = 3
       maximum_event_age_in_seconds = 3600
