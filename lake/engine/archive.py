@@ -13,6 +13,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from lake.engine import jars
+
 ARCHIVE = Path(sys.prefix) / "spark.jsa"
 QUIET = "-Xlog:cds*=off"
 LONGEST_S = 600
@@ -28,10 +30,7 @@ def keep() -> None:
     with tempfile.TemporaryDirectory(dir=sys.prefix) as scratch:
         made = Path(scratch) / "spark.jsa"
         command = [sys.executable, "-c", "from lake.engine import archive; archive.exercise()", str(made), scratch]
-        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-        own = {k: v for k, v in os.environ.items() if k not in ("SPARK_HOME", "SPARK_CONF_DIR")}
-        own |= {"PATH": path, "SPARK_LOCAL_IP": own.get("SPARK_LOCAL_IP", "127.0.0.1")}
-        subprocess.run(command, env=own, timeout=LONGEST_S, check=False, capture_output=True)
+        subprocess.run(command, env=jars.environment(), timeout=LONGEST_S, check=False, capture_output=True)
         if made.is_file():
             os.replace(made, ARCHIVE)
 
@@ -45,9 +44,8 @@ def exercise() -> None:
 
     made, scratch = sys.argv[1:]
     settings = conf.load("test")
-    for name in ("spark.driver.defaultJavaOptions", "spark.driver.extraJavaOptions"):
-        settings.spark.properties.setdefault(name, session.properties(settings).get(name, ""))
-    settings.spark.properties["spark.driver.extraJavaOptions"] += f" -XX:ArchiveClassesAtExit={made} {QUIET}"
+    usual = session.properties(settings)["spark.driver.extraJavaOptions"]
+    settings.spark.properties["spark.driver.extraJavaOptions"] = f"{usual} -XX:ArchiveClassesAtExit={made} {QUIET}"
     spark = session.session(settings)
     for rows in (0, session.INTERPRETED_ROWS + 1):
         own = session.for_work(spark, rows)

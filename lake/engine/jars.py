@@ -122,7 +122,7 @@ def _by_maven(wanted: list[Jar], scratch: Path) -> Iterator[str]:
 
 def _run(who: str, command: list[str]) -> Iterator[str]:
     """Run it; yield the line of what it said that tells most, if it failed."""
-    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
     if done.returncode:
         said = re.sub("\x1b\\[[0-9;]*m", "", done.stderr + done.stdout)
         lines = [line.strip() for line in said.splitlines() if line.strip()]
@@ -139,7 +139,8 @@ def keep(jar: Jar, found: Path) -> Iterator[str]:
             yield f"what came for {jar.coordinates} is another file (SHA-256 differs)"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """That of a process with this Python and its own Spark, whatever other Spark the machine has."""
     kept = {k: v for k, v in os.environ.items() if k not in ("SPARK_HOME", "SPARK_CONF_DIR")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     return kept | {"PATH": path, "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1")}

@@ -10,6 +10,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from lake.core.graph import above
 from lake.core.table import Table
 from lake.engine.contracts import Contract, own
 from lake.engine.docs.example import Row
@@ -210,15 +211,10 @@ def _drawing(site: Site, table: Table) -> str:
 def _near(table: Table) -> tuple[set[Table], int]:
     """The tables above, step by step while they are few enough to draw, and how many are left out."""
     shown, step = {table}, set(table.all_inputs)
-    reach, todo = {table}, [table]
-    while todo:
-        new = set(todo.pop().all_inputs) - reach
-        reach |= new
-        todo += new
     while step and (len(shown) == 1 or len(shown | step) <= MOST_DRAWN):
         shown |= step
         step = {i for t in step for i in t.all_inputs} - shown
-    return shown, len(reach) - len(shown)
+    return shown, len(above([table]) - shown)
 
 
 def _properties(contract: Contract) -> list[Contract]:
