@@ -25,7 +25,7 @@ from lake.engine.intake import Landing
 from lake.engine.keying import Keying
 from lake.engine.loading import Loading
 from lake.engine.openlineage import Events
-from lake.engine.plan import takes_as_of
+from lake.engine.plan import rows_to_do, takes_as_of
 from lake.engine.session import empty, for_work, read
 from lake.engine.slicing import Slicing
 from lake.engine.store import Log
@@ -77,7 +77,7 @@ class Builder:
     def _refreshed(
         self, table: Table, inputs: Mapping[str, int], landing: Landing | None, scorer: Scorer | None
     ) -> Outcome:
-        session = for_work(self.spark, self._rows_to_do(table, landing))
+        session = for_work(self.spark, rows_to_do(table, self.states, landing))
         started = time.monotonic()
         body: dict[str, Any] = {"inputs": inputs}
         body |= {"definition": table.definition, "as_of": self.as_of.isoformat() if takes_as_of(table) else None}
@@ -104,18 +104,6 @@ class Builder:
         crash.point("widened")
         rows.coalesce(change.files).write.parquet(str(store.folder(log.path, sequence)))
         return log
-
-    def _rows_to_do(self, table: Table, landing: Landing | None) -> int:
-        """About how many rows a refresh will compute: what landed, or what its inputs hold or gained."""
-        if landing:
-            return sum(f.print.records for f in landing.add)
-        own, rows = self.state(table), 0
-        for i in table.all_inputs:
-            state = self.state(i)
-            at = own.consumed.get(i.id, -1) if own.definition == table.definition else -1
-            before = next((c["rows"] for c in reversed(state.commits) if c["version"] <= at and c.get("changed")), 0)
-            rows += max(state.rows - before, state.rows // 20)
-        return rows
 
     def recover(self) -> list[str]:
         """Settle what an interrupted run left open; says what was."""

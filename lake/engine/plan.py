@@ -85,3 +85,16 @@ def steps(
             direct = any(listed[i].will and i.is_source for i in above)
             listed[table] = Step(table, f"below {', '.join(i.id for i in above)}", direct, inputs)
     return list(listed.values())
+
+
+def rows_to_do(table: Table, states: Mapping[str, State], landing: Landing | None = None) -> int:
+    """About how many rows a refresh will compute: what landed, or what its inputs hold or gained."""
+    if landing:
+        return sum(f.print.records for f in landing.add)
+    own, rows = states.get(table.id, State()), 0
+    for i in table.all_inputs:
+        state = states.get(i.id, State())
+        at = own.consumed.get(i.id, -1) if own.definition == table.definition else -1
+        before = next((c["rows"] for c in reversed(state.commits) if c["version"] <= at and c.get("changed")), 0)
+        rows += max(state.rows - before, state.rows // 20)
+    return rows

@@ -48,6 +48,8 @@ def ready(options: Options, tables: Sequence[Table]) -> int:
         will = [s for s in ahead.steps if s.will]
         may = len(ahead.steps) - len(will)
         print(f"{options.job} for {ahead.as_of}: {len(will)} tables will be written, {may} may be.", file=sys.stderr)
+        write_properties(conf, ahead.rows)
+        return 0
     write_properties(conf)
     return 0
 
@@ -62,11 +64,11 @@ def make_demo(conf: Conf) -> None:
     simulate(conf.raw.parent)
 
 
-def write_properties(conf: Conf) -> None:
-    """Leave the Spark properties where spark-submit.sh wants them."""
+def write_properties(conf: Conf, rows: int | None = None) -> None:
+    """Leave the Spark properties of a run over so many rows where spark-submit.sh wants them."""
     place = os.environ.get("ROBOLAKE_PROPERTIES")
     if place:
-        lines = [f"{k} {v}" for k, v in properties(conf).items()]
+        lines = [f"{k} {v}" for k, v in properties(conf, rows).items()]
         Path(place).write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

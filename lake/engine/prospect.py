@@ -21,11 +21,15 @@ from lake.engine.plan import Step
 
 @dataclass
 class Prospect:
-    """What is there to do: the day, what landed, what is waited for, and every table that may be written."""
+    """What is there to do: the day, what landed, what is waited for, and every table that may be written.
+
+    rows    about how many rows that is: those that landed, and those that a table to be made anew is made from
+    """
 
     as_of: date
     landings: list[Landing]
     steps: list[Step]
+    rows: int = 0
     unsettled: int = 0
     observed: bool = False
     unreleased: bool = False
@@ -71,7 +75,9 @@ def prospect(
     asked = {t.domain for t in chosen}
     unreleased = _unreleased([t for t in tables if t.domain in asked], states, journal)
     unsettled = len(journal.open_tasks({t.id for t in tables}))
-    return Prospect(as_of, landings, steps, unsettled, news, unreleased, waiting)
+    landed = {landing.source: landing for landing in landings}
+    rows = sum(plan.rows_to_do(s.table, states, landed.get(s.table)) for s in steps)
+    return Prospect(as_of, landings, steps, rows, unsettled, news, unreleased, waiting)
 
 
 def check_known(conf: Conf, tables: Sequence[Table], journal: Journal) -> None:

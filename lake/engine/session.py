@@ -17,7 +17,7 @@ from lake.engine import archive, jars
 from lake.engine.conf import HOME, Conf
 from lake.engine.store import Log
 
-INTERPRETED_ROWS = 200_000
+SMALL_ROWS = 200_000
 INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -34,11 +34,17 @@ AT_HAND = (
     "PythonUtils",
     "PythonSQLUtils",
 )
+_SHORT = (
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"  # the room for compiled code would be 48 MB: too little
+)
 _STACK = "-Xss4m -XX:+UseParallelGC -XX:-DontCompileHugeMethods -Dderby.system.home=/tmp"
 
 
-def properties(conf: Conf) -> dict[str, str]:
-    """Every Spark property of this environment; driver memory and JVM flags cannot be set once the JVM runs."""
+def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
+    """Every Spark property of this environment; driver memory and JVM flags cannot be set once the JVM runs.
+
+    rows    about how many the run will compute, if that is known
+    """
     log4j = HOME / "conf" / "log4j2.properties"
     fixed = {
         "spark.master": conf.spark.master,
@@ -77,7 +83,8 @@ def properties(conf: Conf) -> dict[str, str]:
         "spark.python.sql.dataFrameDebugging.enabled": "false",
         "spark.pyspark.python": sys.executable,
     }
-    return fixed | conf.spark.properties
+    short = {"spark.driver.defaultJavaOptions": _SHORT} if rows is not None and rows <= SMALL_ROWS else {}
+    return fixed | short | conf.spark.properties
 
 
 def session(conf: Conf) -> SparkSession:
@@ -107,7 +114,7 @@ def for_work(spark: SparkSession, rows: int) -> SparkSession:
     """A session of its own for one refresh; small work is interpreted, in one task a stage: to compile and to divide it
     would cost more than to do it."""
     own = spark.newSession()
-    if rows <= INTERPRETED_ROWS:
+    if rows <= SMALL_ROWS:
         for key, value in INTERPRETED.items():
             own.conf.set(key, value)
     return own
