@@ -324,9 +324,14 @@ def doctor(
     from lake.engine import health, rebuild
 
     conf = load(env)
-    for line in rebuild.rebuild(conf, TABLES) if rebuild_control else ():
-        print(line, file=sys.stderr)
-    found = health.checks(conf, deep=deep)
+    if conf.emr:
+        from lake.engine import cloud_health
+
+        found = cloud_health.checks(conf)
+    else:
+        for line in rebuild.rebuild(conf, TABLES) if rebuild_control else ():
+            print(line, file=sys.stderr)
+        found = health.checks(conf, deep=deep)
     if as_json:
         print_json([c.as_json() for c in found])
     else:

@@ -7,7 +7,7 @@ import tomllib
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -83,6 +83,20 @@ class LineageSection(_Section):
     namespace: str = Field("robolake", min_length=1, description="of jobs and tables; the environment comes behind it")
 
 
+class EmrSection(_Section):
+    """Where it stands, jobs are submitted to EMR Serverless."""
+
+    region: str
+    cloud: str = Field(description="file with what Terraform made, `terraform output -json job`")
+    usd_vcpu_hour: float = Field(ge=0)
+    usd_gb_hour: float = Field(ge=0, description="of memory")
+    usd_disk_gb_hour: float = Field(ge=0, description="of disk beyond what comes with a worker")
+    timeout_s: float = Field(20, gt=0, description="so long one call of AWS is waited for")
+    poll_s: float = Field(2, gt=0, description="a run is looked at after so long, then ever more rarely,")
+    poll_most_s: float = Field(30, gt=0, description="but at least so often")
+    silence_s: float = Field(600, ge=0, description="after so long without an answer the run is left to itself")
+
+
 class SourceSection(_Section):
     path: str | None = None
     required: bool | None = None
@@ -104,6 +118,7 @@ class Conf(BaseSettings):
     upkeep: UpkeepSection = UpkeepSection()
     backfill: BackfillSection = BackfillSection()
     lineage: LineageSection = LineageSection()
+    emr: EmrSection | None = None
     pseudonym_key: str = Field("", description="file with the key of the pseudonyms, outside the lake")
     sources: dict[str, SourceSection] = {}
 
@@ -216,9 +231,10 @@ def _known_keys(at: tuple[str, ...]) -> list[str]:
     model: type[BaseModel] = Conf
     for part in at:
         found = model.model_fields.get(part)
-        kind = found.annotation if found else None
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            model = kind
+        kinds = [found.annotation, *get_args(found.annotation)] if found else []
+        inner = [k for k in kinds if isinstance(k, type) and issubclass(k, BaseModel)]
+        if inner:
+            model = inner[0]
         elif part == "sources" or model is Conf:
             model = SourceSection
     return sorted(model.model_fields)

@@ -20,6 +20,7 @@ from typing import NoReturn
 
 from lake.core.errors import LakeError, WrongUse
 from lake.engine.conf import day
+from lake.engine.emr import ENDS_WITH, SAYS_HOW_IT_ENDS
 
 _PR_SET_PDEATHSIG = 1
 NOTHING_TO_DO = 10
@@ -45,6 +46,7 @@ class Options:
     laws: tuple[str, ...] = ()
     catalogue: bool = False
     as_json: bool = False
+    dry_run: bool = False
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,6 +71,7 @@ def options(job: str, argv: Sequence[str]) -> Options:
     )
     parser.add_argument("--no-wait", action="store_true", help="exit 4 even where a backfill would let this job in")
     parser.add_argument("--strict", action="store_true", help="release nothing if anything is stale")
+    parser.add_argument("--dry-run", action="store_true", help="on EMR: print what it would be asked for, and the cost")
     parser.add_argument("--debug", action="store_true", help="stack traces and all")
     if job == "verify":
         parser.add_argument("--law", action="append", default=[], metavar="LAW", help="only this one; may be repeated")
@@ -92,6 +95,7 @@ def options(job: str, argv: Sequence[str]) -> Options:
         tuple(getattr(given, "law", ())),
         getattr(given, "catalogue", False),
         getattr(given, "json", False),
+        given.dry_run,
     )
     if read.since and read.until and read.since > read.until:
         raise WrongUse(f"--from {read.since} lies after {read.until}.")
@@ -145,6 +149,8 @@ def speak(debug: bool = False) -> None:
 
 def leave(code: int) -> NoReturn:
     """End the process with `code`, Spark and all."""
+    if SAYS_HOW_IT_ENDS in os.environ:
+        print(f"{ENDS_WITH} {code}", file=sys.stderr)
     sys.stdout.flush()
     sys.stderr.flush()
     sys.exit(code)

@@ -10,6 +10,15 @@ ENVIRONMENT = "./environment/bin/python"
 """The interpreter in the archive of third-party packages, as Spark unpacks it beside each process."""
 DELTA = "/usr/share/aws/delta/lib"
 """Where the EMR image keeps its own build of Delta."""
+OURS = "./robolake"
+"""Our code and conf/, unpacked likewise: configuration cannot be read out of a zip on the module path."""
+LOGS = "emr-serverless/"
+"""Where EMR puts its logs, in their bucket."""
+ENDED = ("SUCCESS", "FAILED", "CANCELLED")
+"""The states that a run stays in."""
+SAYS_HOW_IT_ENDS = "ROBOLAKE_SAYS_HOW_IT_ENDS"
+"""Where this variable is set, a job's last line tells its exit code: EMR itself knows only success and failure."""
+ENDS_WITH = "robolake ends with exit code"
 
 
 @dataclass(frozen=True)
@@ -60,8 +69,7 @@ def job_run(cloud: Cloud, job: str, arguments: Sequence[str], *, token: str, siz
     """The request (StartJobRun) that runs jobs/`job`.py with `arguments`; the same token twice starts it once."""
     code = f"s3://{cloud.artifacts}/releases/{cloud.release}"
     properties = {
-        "spark.submit.pyFiles": f"{code}/robolake.zip",
-        "spark.archives": f"{code}/venv.tar.gz#environment",
+        "spark.archives": f"{code}/venv.tar.gz#environment,{code}/robolake.zip#robolake",
         "spark.jars": f"{DELTA}/delta-spark.jar,{DELTA}/delta-storage.jar",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
@@ -75,6 +83,10 @@ def job_run(cloud: Cloud, job: str, arguments: Sequence[str], *, token: str, siz
         "spark.emr-serverless.driverEnv.PYSPARK_DRIVER_PYTHON": ENVIRONMENT,
         "spark.emr-serverless.driverEnv.PYSPARK_PYTHON": ENVIRONMENT,
         "spark.executorEnv.PYSPARK_PYTHON": ENVIRONMENT,
+        "spark.emr-serverless.driverEnv.PYTHONPATH": OURS,
+        "spark.executorEnv.PYTHONPATH": OURS,
+        "spark.emr-serverless.driverEnv.ROBOLAKE_HOME": OURS,
+        f"spark.emr-serverless.driverEnv.{SAYS_HOW_IT_ENDS}": 1,
         "spark.emr-serverless.driverEnv.ROBOLAKE__LAKE__ROOT": f"s3://{cloud.lake}",
         "spark.emr-serverless.driverEnv.ROBOLAKE__LAKE__RAW": f"s3://{cloud.raw}",
     }
@@ -93,7 +105,7 @@ def job_run(cloud: Cloud, job: str, arguments: Sequence[str], *, token: str, siz
         "configurationOverrides": {
             "monitoringConfiguration": {
                 "s3MonitoringConfiguration": {
-                    "logUri": f"s3://{cloud.logs}/emr-serverless/",
+                    "logUri": f"s3://{cloud.logs}/{LOGS}",
                     "encryptionKeyArn": cloud.key,
                 },
                 "cloudWatchLoggingConfiguration": {"enabled": True, "logGroupName": cloud.log_group},

@@ -19,7 +19,7 @@ SPEAKERS = (
     "jobs/",
     *(
         f"lake/engine/{door}.py"
-        for door in ("cli", "door", "jars", "lint", "offers", "preflight", "provenance", "verb")
+        for door in ("cli", "door", "jars", "lint", "offers", "preflight", "provenance", "submission", "verb")
     ),
 )
 """Who may print: the doors of the program."""

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from lake.core.errors import WrongUse
 from lake.core.graph import select
 from lake.core.table import Table
 from lake.engine import catalogue, door, lease, prospect
@@ -17,10 +18,21 @@ from lake.engine.door import NOTHING_TO_DO, Options
 from lake.engine.session import properties
 
 
-def ready(options: Options, tables: Sequence[Table]) -> int:
-    """Check configuration, selection, disk and lease; NOTHING_TO_DO if the job has nothing to do, else 0."""
+def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -> int:
+    """Check configuration, selection, disk and lease; NOTHING_TO_DO if the job has nothing to do, else 0.
+
+    Where jobs run on EMR: submit it there with the arguments `argv`, and return how it ended.
+    """
     conf = load(options.env)
     chosen = select(options.select, tables)
+    if conf.emr:
+        from lake.engine import submission
+
+        return submission.submit(conf, options, argv)
+    if options.dry_run:
+        raise WrongUse(
+            f"--dry-run is for jobs on EMR, and {conf.env!r} runs here.", hint="`plan` says what a night would write."
+        )
     prospect.check_disk(conf)
     if options.job == "verify":
         if options.catalogue:
@@ -76,7 +88,7 @@ def main() -> int:
     from lake.catalog import TABLES
 
     job, *argv = sys.argv[1:]
-    return door.run(job, lambda options: ready(options, TABLES), argv)
+    return door.run(job, lambda options: ready(options, TABLES, argv), argv)
 
 
 if __name__ == "__main__":

@@ -45,15 +45,9 @@ def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
 
     rows    about how many the run will compute, if that is known
     """
-    log4j = HOME / "conf" / "log4j2.properties"
+    own = {} if conf.emr else _of_this_machine(conf)
     fixed = {
-        "spark.master": conf.spark.master,
         "spark.app.name": f"robolake {conf.env}",
-        "spark.driver.memory": conf.spark.driver_memory,
-        "spark.driver.extraJavaOptions": " ".join([_STACK, f"-Dlog4j2.configurationFile={log4j}", *archive.flags()]),
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.jars": ",".join(map(str, jars.verified())),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
         "spark.sql.session.timeZone": "UTC",
@@ -67,7 +61,6 @@ def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
         "spark.hadoop.mapreduce.fileoutputcommitter.marksuccessfuljobs": "false",
         "spark.sql.optimizer.enableJsonExpressionOptimization": "false",
         "spark.sql.optimizer.enableCsvExpressionOptimization": "false",
-        "spark.sql.warehouse.dir": str(conf.root / "_control" / "warehouse"),
         "spark.databricks.delta.snapshotPartitions": "2",
         "spark.databricks.delta.properties.defaults.enableDeletionVectors": "false",
         "spark.databricks.delta.schema.autoMerge.enabled": "false",
@@ -81,10 +74,24 @@ def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
         "spark.sql.ui.explainMode": "simple",
         "spark.python.worker.reuse": "true",
         "spark.python.sql.dataFrameDebugging.enabled": "false",
-        "spark.pyspark.python": sys.executable,
     }
     short = {"spark.driver.defaultJavaOptions": _SHORT} if rows is not None and rows <= SMALL_ROWS else {}
-    return fixed | short | conf.spark.properties
+    return own | fixed | short | conf.spark.properties
+
+
+def _of_this_machine(conf: Conf) -> dict[str, str]:
+    """What EMR decides by itself, or is asked for with the run."""
+    log4j = HOME / "conf" / "log4j2.properties"
+    return {
+        "spark.master": conf.spark.master,
+        "spark.driver.memory": conf.spark.driver_memory,
+        "spark.driver.extraJavaOptions": " ".join([_STACK, f"-Dlog4j2.configurationFile={log4j}", *archive.flags()]),
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.jars": ",".join(map(str, jars.verified())),
+        "spark.sql.warehouse.dir": str(conf.root / "_control" / "warehouse"),
+        "spark.pyspark.python": sys.executable,
+    }
 
 
 def session(conf: Conf) -> SparkSession:

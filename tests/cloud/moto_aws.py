@@ -34,7 +34,7 @@ def mend_applications() -> None:
 
 
 def mend_job_runs() -> None:
-    """Its runs succeed at once, and the same token starts a second one."""
+    """Its runs succeed at once or are cancelled at once, and the same token starts a second one."""
     start, look = emr.EMRServerlessBackend.start_job_run, emr.EMRServerlessBackend.get_job_run
 
     def start_job_run(self: Any, application_id: str, client_token: str, **asked: Any) -> Any:
@@ -51,10 +51,17 @@ def mend_job_runs() -> None:
         if run.state in STEPS:
             end = "FAILED" if (run.name or "").endswith("FAILED") else "SUCCESS"
             run.state = [*STEPS, end][STEPS.index(run.state) + 1]
+        elif run.state == "CANCELLING":
+            run.state = "CANCELLED"
         return run
+
+    def cancel_job_run(self: Any, application_id: str, job_run_id: str) -> tuple[str, str]:
+        look(self, application_id, job_run_id).state = "CANCELLING"
+        return application_id, job_run_id
 
     emr.EMRServerlessBackend.start_job_run = start_job_run
     emr.EMRServerlessBackend.get_job_run = get_job_run
+    emr.EMRServerlessBackend.cancel_job_run = cancel_job_run
 
 
 def mend_budgets() -> None:
