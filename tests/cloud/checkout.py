@@ -42,13 +42,13 @@ def wheel(into: Path) -> None:
     """A package with a command, whose note of the builder's Python must not get into a release."""
     with zipfile.ZipFile(into / "tiny-1.0-py3-none-any.whl", "w") as archive:
         told = "tiny-1.0.dist-info"
-        archive.writestr("tiny/__init__.py", "WORD = 'tiny'\n")
-        archive.writestr(f"{told}/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
+        archive.writestr(zipfile.ZipInfo("tiny/__init__.py"), "WORD = 'tiny'\n")
+        archive.writestr(zipfile.ZipInfo(f"{told}/METADATA"), "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
         archive.writestr(
             f"{told}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        archive.writestr(f"{told}/entry_points.txt", "[console_scripts]\ntiny = tiny:main\n")
-        archive.writestr(f"{told}/RECORD", "")
+        archive.writestr(zipfile.ZipInfo(f"{told}/entry_points.txt"), "[console_scripts]\ntiny = tiny:main\n")
+        archive.writestr(zipfile.ZipInfo(f"{told}/RECORD"), "")
 
 
 def lock(at: Path) -> None:
