@@ -45,7 +45,8 @@ def wheel(into: Path) -> None:
         archive.writestr(zipfile.ZipInfo("tiny/__init__.py"), "WORD = 'tiny'\n")
         archive.writestr(zipfile.ZipInfo(f"{told}/METADATA"), "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
         archive.writestr(
-            f"{told}/WHEEL", "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+            zipfile.ZipInfo(f"{told}/WHEEL"),
+            "Wheel-Version: 1.0\nGenerator: x\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         )
         archive.writestr(zipfile.ZipInfo(f"{told}/entry_points.txt"), "[console_scripts]\ntiny = tiny:main\n")
         archive.writestr(zipfile.ZipInfo(f"{told}/RECORD"), "")

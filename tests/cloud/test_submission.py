@@ -23,7 +23,7 @@ from moto.emrserverless import models
 from typer.testing import CliRunner
 
 from lake.core.errors import LakeError, WrongUse
-from lake.engine import aws, cli, cloud_health, conf, door, emr, packing, submission, upload
+from lake.engine import aws, cli, cloud_health, conf, door, emr, packing, preflight, session, submission, upload
 from tests.cloud import moto_aws
 from tests.cloud.checkout import FILLED, checkout, pip
 
@@ -302,6 +302,18 @@ def test_a_misspelled_key_of_emr_is_named_with_the_right_one(home: Path) -> None
     with pytest.raises(WrongUse, match=r"unknown key 'emr\.usd_bg_hour'") as raised:
         conf.load("emr")
     assert "'usd_gb_hour'" in raised.value.hint
+
+
+def test_on_emr_a_session_leaves_to_emr_what_is_its_own(home: Path) -> None:
+    there = session.properties(conf.load("emr"))
+    assert not {"spark.master", "spark.jars", "spark.driver.memory", "spark.pyspark.python"} & set(there)
+    assert there["spark.sql.session.timeZone"] == "UTC" and there["spark.sql.shuffle.partitions"] == "32"
+
+
+def test_a_dry_run_of_what_runs_here_is_refused(home: Path) -> None:
+    (home / "conf" / "local.toml").write_text("")
+    with pytest.raises(WrongUse, match="'local' runs here"):
+        preflight.ready(door.options("nightly", ["--dry-run"]), [])
 
 
 def test_what_is_billed_is_what_was_used_at_the_prices_of_the_configuration(home: Path) -> None:
