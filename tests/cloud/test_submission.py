@@ -59,10 +59,10 @@ def lake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[conf.Conf]:
         settings = submission.section(conf.load("emr"))
         runs = aws.client(settings, "emr-serverless")
         ident = runs.create_application(name="robolake", type="SPARK", releaseLabel="emr-spark-8.0.0", clientToken="t")
+        s3 = aws.client(settings, "s3")
         for zone in ("raw", "lake", "artifacts", "logs"):
             where = {"LocationConstraint": settings.region}
-            aws.client(settings, "s3").create_bucket(Bucket=f"robolake-{zone}", CreateBucketConfiguration=where)
-        aws.client(settings, "iam").create_role(RoleName="robolake-job", AssumeRolePolicyDocument=json.dumps(TRUST))
+            s3.create_bucket(Bucket=f"robolake-{zone}", CreateBucketConfiguration=where)
         fill_in(home, application=ident["applicationId"])
         yield conf.load("emr")
 
@@ -323,13 +323,15 @@ def test_what_is_billed_is_what_was_used_at_the_prices_of_the_configuration(home
 
 
 def test_the_doctor_says_what_a_night_on_emr_lacks_and_the_way_out(lake: conf.Conf, home: Path) -> None:
+    iam = aws.client(submission.section(lake), "iam")
+    iam.create_role(RoleName="robolake-job", AssumeRolePolicyDocument=json.dumps(TRUST))
     found = {c.what: c for c in cloud_health.checks(lake)}
     assert [what for what, c in found.items() if not c.ok] == ["code of the schedule"]
     assert "./spark-submit.sh nightly --env emr" in found["code of the schedule"].said
     code, s3 = packing.code(home), aws.client(submission.section(lake), "s3")
     upload.release(s3, FILLED["artifacts"], code, *pip(home))
     fill_in(home, release=code.version, lake="gone", application="00gone")
-    aws.client(submission.section(lake), "iam").update_assume_role_policy(
+    iam.update_assume_role_policy(
         RoleName="robolake-job", PolicyDocument=json.dumps(TRUST).replace("emr-serverless", "ec2")
     )
     wrong = {c.what: c.said for c in cloud_health.checks(lake) if not c.ok}
