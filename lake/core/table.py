@@ -113,6 +113,16 @@ class Delivery:
     decimal: str = "."
     public: bool = False
 
+    @property
+    def records(self) -> tuple[object, ...]:
+        """What decides which records a file holds; where it changes, the files are loaded anew."""
+        return self.format, self.line_end, self.delivered
+
+    @property
+    def reading(self) -> tuple[object, ...]:
+        """What decides how a record is read."""
+        return self.delimiter, self.header, self.decimal
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -221,7 +231,7 @@ class Table:
 
     @property
     def definition(self) -> str:
-        """Hash of all that decides what the rows are: columns, refresh, delivery, and the code of its functions."""
+        """Hash of all that decides what the rows are: columns, refresh, reading of files, code of its functions."""
         return _definition(self, len(self.mappings))
 
 
@@ -317,7 +327,9 @@ def _room(module: str) -> tuple[str, Layer]:
 
 @functools.cache
 def _definition(table: Table, mappings: int) -> str:
-    parts = [repr(table.columns), repr(table.refresh), repr(table.delivery), *(t.id for t in table.all_inputs)]
+    parts = [repr(table.columns), repr(table.refresh), *(t.id for t in table.all_inputs)]
+    parts += [repr(table.delivery.records)] if table.delivery else []
+    parts += [repr(i.delivery.reading) for i in table.inputs if i.delivery]
     for function in [table.function, *(m.function for m in table.mappings)]:
         if function is not None:
             parts.append(_source_of(function, set()))

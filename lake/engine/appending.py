@@ -27,19 +27,11 @@ class Appending(Work):
         refresh = self.table.refresh
         assert isinstance(refresh, Append)
         [source] = self.table.inputs
-        bronze = self.b.stored(self.session, source, self.body["inputs"][source.id])
-        batch = 0 if self.start_over else self.own.task.body["batch"]  # type: ignore[union-attr]
         self.body["batch"] = self.b.state(source).task.seq if self.b.state(source).task else 0  # type: ignore[union-attr]
-        held = [r.body for r in self.b.journal.of("task") if r.subject == source.id]
-        headers = sorted({r["header_text"] for body in held for r in body.get("add", []) if r["header_text"]})
-        new = self.keep(records.typed(self.table, bronze.where(F.col("_batch") > batch), headers))
-        arrived = self.summary(new)
         if self.start_over:
-            twice = self._twice(new, None, arrived) if refresh.key else []
-            if twice:
-                some = F.col(SLICE).isin(twice)
-                new = self.keep(new.where(~some).unionByName(self._decided(new.where(some), refresh)))
-            return self.replace(new, scope=None)
+            return self.replace(self.all_read(), scope=None)
+        new = self._read(since=self.own.task.body["batch"])  # type: ignore[union-attr]
+        arrived = self.summary(new)
         removed = sorted({p for c in self.feeds[source] for p in c.get("removed", [])})
         stored = self.stored()
         left = (
@@ -55,6 +47,25 @@ class Appending(Work):
         kept = there.where(~F.col("_file").isin(removed)) if removed else there
         rows = kept.unionByName(new)
         return self.replace(self.keep(self._decided(rows, refresh) if refresh.key else rows), scope=scope)
+
+    def all_read(self) -> DataFrame:
+        """Every record of the source, as it is read by now."""
+        refresh = self.table.refresh
+        assert isinstance(refresh, Append)
+        new = self._read(since=0)
+        twice = self._twice(new, None, self.summary(new)) if refresh.key else []
+        if not twice:
+            return new
+        some = F.col(SLICE).isin(twice)
+        return self.keep(new.where(~some).unionByName(self._decided(new.where(some), refresh)))
+
+    def _read(self, *, since: int) -> DataFrame:
+        """The records that bronze took in after a task."""
+        [source] = self.table.inputs
+        bronze = self.b.stored(self.session, source, self.body["inputs"][source.id])
+        held = [r.body for r in self.b.journal.of("task") if r.subject == source.id]
+        headers = sorted({r["header_text"] for body in held for r in body.get("add", []) if r["header_text"]})
+        return self.keep(records.typed(self.table, bronze.where(F.col("_batch") > since), headers))
 
     def _appended(self, new: DataFrame, arrived: Summary) -> Prepared:
         total = total_of(arrived.values())

@@ -77,25 +77,32 @@ class Builder:
     def _refreshed(
         self, table: Table, inputs: Mapping[str, int], landing: Landing | None, scorer: Scorer | None
     ) -> Outcome:
-        session = for_work(self.spark, rows_to_do(table, self.states, landing))
         started = time.monotonic()
-        body: dict[str, Any] = {"inputs": inputs}
-        body |= {"definition": table.definition, "as_of": self.as_of.isoformat() if takes_as_of(table) else None}
-        body |= {"model": scorer.version} if scorer else {}
-        log = self.commits.held(table.id)
-        self._check_whole(table, log)
-        work = _STRATEGIES[type(table.refresh)](self, table, session, log, body, landing=landing, scorer=scorer)
+        work = self.work(table, inputs, landing, scorer)
         try:
             outcome, change = work.prepare()
             write = partial(self._write, change) if change else None
             gone = change.gone if change else ()
             schema = self.schema(table).jsonValue() if gone is None else None
             self.commits.commit(
-                log, table.id, body, outcome.said(), write=write, gone=gone, schema=schema, started=started
+                work.log, table.id, work.body, outcome.said(), write=write, gone=gone, schema=schema, started=started
             )
         finally:
             work.release()
         return outcome
+
+    def work(
+        self, table: Table, inputs: Mapping[str, int], landing: Landing | None = None, scorer: Scorer | None = None
+    ) -> Work:
+        """What a refresh of `table` from these versions of its inputs would do; nothing is done yet."""
+        session = for_work(self.spark, rows_to_do(table, self.states, landing))
+        body: dict[str, Any] = {"inputs": inputs}
+        body |= {"definition": table.definition, "as_of": self.as_of.isoformat() if takes_as_of(table) else None}
+        body |= {"model": scorer.version} if scorer else {}
+        log = self.commits.held(table.id)
+        self._check_whole(table, log)
+        strategy = _STRATEGIES[type(table.refresh)]
+        return strategy(self, table, session, log, body, landing=landing, scorer=scorer)
 
     @staticmethod
     def _write(change: Change, log: Log, sequence: int) -> Log:

@@ -33,7 +33,7 @@ LOST = "lost"
 
 @dataclass(frozen=True)
 class Row:
-    """One fact. kind: run, intake, task, closed, fence, aborted, failed, release, upkeep, ended."""
+    """One fact. kind: run, intake, replay, task, closed, fence, aborted, failed, release, upkeep, ended."""
 
     seq: int
     at: datetime
@@ -48,6 +48,7 @@ class State:
     """What the journal says of one table: its last proven task, and each commit since its beginning.
 
     since   the version with which it was last given up as damaged: what lies before need not be whole
+    replay  whether somebody asked for all its records to be read again, and that has not been done yet
     """
 
     task: Row | None = None
@@ -56,6 +57,7 @@ class State:
     rejected: int = 0
     hash: str = "0"
     since: int = -1
+    replay: bool = False
     commits: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -135,8 +137,11 @@ class Journal:
         """Every table's state, from its proven tasks and fences."""
         tasks = {r.seq: r for r in self.of("task", "fence")}
         found: dict[str, State] = {}
-        for row in self.of("closed"):
+        for row in self.of("closed", "replay"):
             state = found.setdefault(row.subject, State())
+            state.replay = row.kind == "replay"
+            if state.replay:
+                continue
             state.task = tasks[row.body["task"]]
             state.version = row.body["version"]
             if state.lost and row.body["kind"] == LOST:

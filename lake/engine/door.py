@@ -46,6 +46,8 @@ class Options:
     laws: tuple[str, ...] = ()
     catalogue: bool = False
     as_json: bool = False
+    replay: bool = False
+    rule: str | None = None
     dry_run: bool = False
 
 
@@ -71,13 +73,19 @@ def options(job: str, argv: Sequence[str]) -> Options:
     )
     parser.add_argument("--no-wait", action="store_true", help="exit 4 even where a backfill would let this job in")
     parser.add_argument("--strict", action="store_true", help="release nothing if anything is stale")
-    parser.add_argument("--dry-run", action="store_true", help="on EMR: print what it would be asked for, and the cost")
+    parser.add_argument("--dry-run", action="store_true", help="on EMR: only say what would be asked for, and its cost")
     parser.add_argument("--debug", action="store_true", help="stack traces and all")
     if job == "verify":
         parser.add_argument("--law", action="append", default=[], metavar="LAW", help="only this one; may be repeated")
         parser.add_argument(
             "--catalogue", action="store_true", help="list the faults that are tested, and how that went"
         )
+    if job == "build":
+        parser.add_argument(
+            "--replay", action="store_true", help="read what was rejected again (--dry-run: say what for)"
+        )
+        parser.add_argument("--rule", metavar="RULE", help="with --replay: only tables with records rejected by this")
+    if job in ("verify", "build"):
         parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(list(argv))
     if given.date and given.until:
@@ -95,8 +103,12 @@ def options(job: str, argv: Sequence[str]) -> Options:
         tuple(getattr(given, "law", ())),
         getattr(given, "catalogue", False),
         getattr(given, "json", False),
+        getattr(given, "replay", False),
+        getattr(given, "rule", None),
         given.dry_run,
     )
+    if read.rule and not read.replay:
+        raise WrongUse("--rule belongs to --replay.", hint="build --replay --rule RULE --dry-run")
     if read.since and read.until and read.since > read.until:
         raise WrongUse(f"--from {read.since} lies after {read.until}.")
     return read

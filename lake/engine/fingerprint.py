@@ -136,7 +136,10 @@ def header_names(header: str, delimiter: str) -> list[str]:
     """The names in a header line, without the blanks around them."""
     if delimiter == " ":
         return header.split()
-    return [name.strip() for name in next(csv.reader(io.StringIO(header), delimiter=delimiter), [])]
+    try:
+        return [name.strip() for name in next(csv.reader(io.StringIO(header), delimiter=delimiter), [])]
+    except csv.Error:  # a carriage return in the middle: whatever it is, it names no columns
+        return [header]
 
 
 def split(content: bytes, line_end: str) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -27,8 +28,28 @@ def ingest(options: Options) -> int:
 
 
 def build(options: Options) -> int:
-    """Everything but bronze, then release."""
-    return _run(options, lambda t: not t.is_source)
+    """Everything but bronze, then release; `--replay`: read what was rejected again."""
+    return _replay(options) if options.replay else _run(options, lambda t: not t.is_source)
+
+
+def _replay(options: Options) -> int:
+    from lake.catalog import TABLES
+    from lake.core.graph import below
+    from lake.engine import lease, replay
+    from lake.engine.control import Journal
+
+    conf = load(options.env)
+    journal = Journal(conf.root)
+    found = replay.forecasts(conf, journal, TABLES, select(options.select, TABLES), rule=options.rule)
+    lines = [f.said() for f in found] or ["no record is rejected" + f" by {options.rule}" * bool(options.rule)]
+    print(json.dumps([vars(f) for f in found], indent=1) if options.as_json else "\n".join(lines))
+    wanted = {f.table for f in found if f.changes}
+    if options.dry_run or not wanted:
+        return 0
+    with lease.held(conf.root, "replay"):
+        replay.ask(Journal(conf.root), sorted(wanted))
+    anew = below([t for t in TABLES if t.id in wanted], TABLES)
+    return _run(replace(options, select=None), lambda t: t in anew)
 
 
 def maintain(options: Options) -> int:

@@ -52,6 +52,8 @@ def reason(table: Table, states: Mapping[str, State], as_of: date) -> str:
         return "damaged: to be made anew"
     if own.definition != table.definition:
         return "definition changed"
+    if own.replay:
+        return "its records are to be read again"
     consumed = own.consumed
     moved = [i for i, s in inputs.items() if commits_since(s, consumed.get(i, -1))]
     if moved:
@@ -94,7 +96,7 @@ def rows_to_do(table: Table, states: Mapping[str, State], landing: Landing | Non
     own, rows = states.get(table.id, State()), 0
     for i in table.all_inputs:
         state = states.get(i.id, State())
-        at = own.consumed.get(i.id, -1) if own.definition == table.definition else -1
+        at = own.consumed.get(i.id, -1) if own.definition == table.definition and not own.replay else -1
         before = next((c["rows"] for c in reversed(state.commits) if c["version"] <= at and c.get("changed")), 0)
         rows += max(state.rows - before, state.rows // 20)
     return rows

@@ -29,9 +29,10 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -
         from lake.engine import submission
 
         return submission.submit(conf, options, argv)
-    if options.dry_run:
+    if options.dry_run and not options.replay:
         raise WrongUse(
-            f"--dry-run is for jobs on EMR, and {conf.env!r} runs here.", hint="`plan` says what a night would write."
+            f"--dry-run is for jobs on EMR and for build --replay, and {conf.env!r} runs here.",
+            hint="`plan` says what a night would write.",
         )
     prospect.check_disk(conf)
     if options.job == "verify":
@@ -41,10 +42,13 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -
             return NOTHING_TO_DO
         write_properties(conf)
         return 0
+    if options.dry_run:
+        write_properties(conf)
+        return 0
     lease.check_free(conf.root, wait_s=conf.backfill.wait_minutes if options.wait and not options.since else 0)
     if options.job == "nightly":
         make_demo(conf)
-    if options.job in ("nightly", "ingest", "build"):
+    if options.job in ("nightly", "ingest", "build") and not options.replay:
         journal = Journal(conf.root)
         ahead = prospect.prospect(conf, journal, tables, day=options.until, since=options.since, chosen=chosen)
         for landing in ahead.landings:

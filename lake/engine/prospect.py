@@ -65,7 +65,9 @@ def prospect(
         if source not in chosen or not intake.is_active(source, conf):
             continue
         typed = next((t for t in tables if t.is_typed and source in t.inputs), None)
-        held = intake.loaded(journal.proven(source.id, states.get(source.id, State())))
+        state = states.get(source.id, State())
+        same = state.definition == source.definition
+        held = intake.loaded(journal.proven(source.id, state)) if same else {}
         known = _observed(journal, source)
         landings.append(intake.look(source, typed, held, conf, cache, until=day or as_of, span=span, known=known))
     cache.save()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
 
 from lake.core.errors import PromiseBroken
 from lake.core.refresh import Slices
@@ -97,6 +98,7 @@ class Work:
     log         the table as it stands; what is committed comes right behind it
     body        what the task says of itself in the journal; a strategy adds what its next run will need
     feeds       per input, its commits since this table last consumed it
+    redefined   whether what is stored cannot even be compared: it has another form, or is damaged
     start_over  whether nothing stored may be built upon
     """
 
@@ -115,11 +117,13 @@ class Work:
         self.landing, self.scorer = landing, scorer
         self.own = builder.state(table)
         self.cached: list[DataFrame] = []
-        self.redefined = self.own.definition is not None and self.own.definition != body["definition"]
         self.first = self.own.definition is None
+        anew = not self.first and (self.own.definition != body["definition"] or self.own.replay)
+        other = StructType.fromJson(log.schema()) != builder.schema(table)
+        self.redefined = anew and (self.own.lost or other)
         self.feeds = {i: commits_since(builder.state(i), self.own.consumed.get(i.id, -1)) for i in table.all_inputs}
         moved = any(c.get("redefined") for commits in self.feeds.values() for c in commits)
-        self.start_over = self.first or self.redefined or moved
+        self.start_over = self.first or anew or moved
 
     def prepare(self) -> Prepared:
         """Compute what differs. Here: the whole table; other strategies know better."""
@@ -230,7 +234,8 @@ class Work:
         typed = table.is_typed
         ok = F.col("_ok") if typed else F.lit(True)
         hashed = row_hash(table.schema)
-        everything = row_hash([*table.schema, *(schema[c] for c in ("_ok", "_file", "_raw"))]) if typed else hashed
+        engine = ("_ok", "_errors", "_file", "_raw", "_key")
+        everything = row_hash([*table.schema, *(schema[c] for c in engine)]) if typed else hashed
         keys = table.keys
         unique = (
             F.count_distinct(row_hash(table.schema[k] for k in keys)) if keys and not typed and judge else F.count("*")
