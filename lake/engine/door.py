@@ -80,13 +80,12 @@ def options(job: str, argv: Sequence[str]) -> Options:
         parser.add_argument(
             "--catalogue", action="store_true", help="list the faults that are tested, and how that went"
         )
+        parser.add_argument("--json", action="store_true", help="for programs")
     if job == "build":
         parser.add_argument(
             "--replay", action="store_true", help="read what was rejected again (--dry-run: say what for)"
         )
         parser.add_argument("--rule", metavar="RULE", help="with --replay: only tables with records rejected by this")
-    if job in ("verify", "build"):
-        parser.add_argument("--json", action="store_true", help="for programs")
     given = parser.parse_args(list(argv))
     if given.date and given.until:
         raise WrongUse("--date and --to say the same thing twice.", hint="give one of them.")

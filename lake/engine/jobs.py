@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -41,8 +40,8 @@ def _replay(options: Options) -> int:
     conf = load(options.env)
     journal = Journal(conf.root)
     found = replay.forecasts(conf, journal, TABLES, select(options.select, TABLES), rule=options.rule)
-    lines = [f.said() for f in found] or ["no record is rejected" + f" by {options.rule}" * bool(options.rule)]
-    print(json.dumps([vars(f) for f in found], indent=1) if options.as_json else "\n".join(lines))
+    for line in [f.said() for f in found] or ["no record is rejected" + f" by {options.rule}" * bool(options.rule)]:
+        log.info("%s", line)
     wanted = {f.table for f in found if f.changes}
     if options.dry_run or not wanted:
         return 0
