@@ -162,6 +162,7 @@ class Terminal(io.StringIO):
 
 
 def interrupt() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has its background jobs ignore it
     signal.raise_signal(signal.SIGINT)
 
 

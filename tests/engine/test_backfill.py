@@ -47,7 +47,8 @@ def loaded(conf: Conf) -> None:
     found = prospect(conf, journal, TABLES)
     journal.append("a night", ("run", "", {"as_of": found.as_of, "planned": []}))
     for landing in found.landings:
-        body = {"add": [f.as_record() for f in landing.add], "remove": landing.remove}
+        body: dict[str, object] = {"add": [f.as_record() for f in landing.add], "remove": landing.remove}
+        body["definition"] = landing.source.definition
         [task] = journal.append("a night", ("task", landing.source.id, body))
         said = {"task": task.seq, "version": 1, "changed": True, "rows": 1, "hash": "1"}
         journal.append(
