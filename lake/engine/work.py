@@ -119,8 +119,7 @@ class Work:
         self.cached: list[DataFrame] = []
         self.first = self.own.definition is None
         anew = not self.first and (self.own.definition != body["definition"] or self.own.replay)
-        other = StructType.fromJson(log.schema()) != builder.schema(table)
-        self.redefined = anew and (self.own.lost or other)
+        self.redefined = anew and (self.own.lost or StructType.fromJson(log.schema()) != builder.schema(table))
         self.feeds = {i: commits_since(builder.state(i), self.own.consumed.get(i.id, -1)) for i in table.all_inputs}
         moved = any(c.get("redefined") for commits in self.feeds.values() for c in commits)
         self.start_over = self.first or anew or moved
