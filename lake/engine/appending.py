@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, timedelta
 from functools import reduce
 from typing import Any
@@ -39,7 +40,8 @@ class Appending(Work):
             if removed
             else []
         )
-        twice = self._twice(new, stored, arrived) if refresh.key else []
+        days = [d for d in arrived if d is not None]
+        twice = self._twice(new, stored, days) if refresh.key and days else []
         if not left and not twice:
             return self._appended(new, arrived)
         scope = sorted({d for d in [*arrived, *left] if d is not None})
@@ -53,7 +55,7 @@ class Appending(Work):
         refresh = self.table.refresh
         assert isinstance(refresh, Append)
         new = self._read(since=0)
-        twice = self._twice(new, None, self.summary(new)) if refresh.key else []
+        twice = self._twice(new) if refresh.key else []
         if not twice:
             return new
         some = F.col(SLICE).isin(twice)
@@ -86,15 +88,12 @@ class Appending(Work):
     def _competes() -> Any:
         return F.col("_ok") | F.element_at("_errors.rule", 1).isin(*records.LOSERS)
 
-    def _twice(self, new: DataFrame, stored: DataFrame | None, arrived: Summary) -> list[date]:
-        """The days on which a record of `new` shares its key with another one, new or stored.
+    def _twice(self, new: DataFrame, stored: DataFrame | None = None, days: Sequence[date] = ()) -> list[date]:
+        """The days on which a record of `new` shares its key with another one, new or (around their `days`) stored.
 
         A key that is good on two days is two records to everything below, as its day may be part of it: `body` says
         how many keys of `new` are, for somebody to look at.
         """
-        days = [d for d in arrived if d is not None]
-        if not days:
-            return []
         narrow = new.where("_ok").select("_key", SLICE, F.lit(1).alias("_new"))
         if stored is not None:
             around = F.col(SLICE).between(min(days) - timedelta(ID_DAYS), max(days) + timedelta(ID_DAYS))
