@@ -9,19 +9,20 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from lake.core.table import Table
-from lake.core.transforms import HASH_RANGE, hash_sum, row_hash
+from lake.core.transforms import row_hash
 from lake.engine.appending import Appending
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
 from lake.engine.session import session
+from lake.engine.work import total_of
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,10 @@ class Forecast:
     rows: int
     rejected: int
     hash: str
-    accepted: dict[str, int] = field(default_factory=dict)
-    refused: dict[str, int] = field(default_factory=dict)
-    otherwise: dict[str, int] = field(default_factory=dict)
-    changes: bool = False
+    accepted: dict[str, int]
+    refused: dict[str, int]
+    otherwise: dict[str, int]
+    changes: bool
 
     def said(self) -> str:
         """In one line, for people."""
@@ -68,7 +69,7 @@ def forecasts(
     for table in chosen:
         if not table.is_typed or not builder.state(table).rejected:
             continue
-        rejects = _rejects(builder.stored(builder.spark, table, builder.state(table).version))
+        rejects = _rejects(table, builder.stored(builder.spark, table, builder.state(table).version))
         if rule is None or rejects.where(F.col("rule") == rule).limit(1).collect():
             found.append(_forecast(builder, table, rejects))
     return found
@@ -85,24 +86,19 @@ def _forecast(builder: Builder, table: Table, now: DataFrame) -> Forecast:
     assert isinstance(work, Appending)
     try:
         then = work.all_read()
-        [row] = then.agg(
-            F.count_if("_ok").alias("rows"),
-            F.count_if(~F.col("_ok")).alias("rejected"),
-            hash_sum(F.when(F.col("_ok"), row_hash(table.schema))).alias("hash"),
-        ).collect()
-        changes = _change(now, _rejects(then))
+        total = total_of(work.summary(then).values())
+        whole = total.rows, total.rejected, str(total.hash)
+        changes = _change(now, _rejects(table, then))
         state = builder.state(table)
-        content = str(int(row["hash"] or 0) % HASH_RANGE)
-        differs = bool(any(changes) or (state.rows, state.rejected, state.hash) != (*row[:2], content))
-        return Forecast(table.id, row["rows"], row["rejected"], content, *changes, changes=differs)
+        differs = any(changes) or whole != (state.rows, state.rejected, state.hash)
+        return Forecast(table.id, *whole, *changes, changes=differs)
     finally:
         work.release()
 
 
-def _rejects(rows: DataFrame) -> DataFrame:
+def _rejects(table: Table, rows: DataFrame) -> DataFrame:
     """Of the rejected records which one it is, the first rule that it breaks, and how many there are of it."""
-    read = row_hash(f for f in rows.schema if not f.name.startswith("_"))
-    record = F.xxhash64("_file", F.coalesce("_raw", read.cast("string"))).alias("record")
+    record = F.xxhash64("_file", F.coalesce("_raw", row_hash(table.schema).cast("string"))).alias("record")
     return rows.where(~F.col("_ok")).groupBy(record, F.col("_errors")[0]["rule"].alias("rule")).count()
 
 
