@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,7 +33,6 @@ def build(options: Options) -> int:
 
 def _replay(options: Options) -> int:
     from lake.catalog import TABLES
-    from lake.core.graph import below
     from lake.engine import lease, replay
     from lake.engine.control import Journal
 
@@ -47,8 +46,7 @@ def _replay(options: Options) -> int:
         return 0
     with lease.held(conf.root, "replay"):
         replay.ask(Journal(conf.root), sorted(wanted))
-    anew = below([t for t in TABLES if t.id in wanted], TABLES)
-    return _run(replace(options, select=None), lambda t: t in anew)
+    return _anew(options, [t for t in TABLES if t.id in wanted])
 
 
 def maintain(options: Options) -> int:
@@ -70,7 +68,6 @@ def maintain(options: Options) -> int:
 def repair(options: Options) -> int:
     """Give up what is damaged, make it and all below it anew, and release."""
     from lake.catalog import TABLES
-    from lake.core.graph import below
     from lake.engine import damage, lease
     from lake.engine.control import Journal
 
@@ -84,8 +81,16 @@ def repair(options: Options) -> int:
     if not lost:
         log.info("nothing has to be made anew")
         return 0
-    anew = below(lost, TABLES)
-    return _run(replace(options, select=None), lambda t: t in anew)
+    return _anew(options, lost)
+
+
+def _anew(options: Options, tables: Sequence[Table]) -> int:
+    """Build these tables and all below them, whatever was selected, and release."""
+    from lake.catalog import TABLES
+    from lake.core.graph import below
+
+    made = below(tables, TABLES)
+    return _run(replace(options, select=None), lambda t: t in made)
 
 
 def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = True) -> int:
