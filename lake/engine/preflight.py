@@ -35,19 +35,17 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -
             hint="`plan` says what a night would write.",
         )
     prospect.check_disk(conf)
-    if options.job == "verify":
-        if options.catalogue:
-            found = catalogue.faults()
-            print(json.dumps(found, indent=1) if options.as_json else "\n".join(catalogue.lines(found)))
-            return NOTHING_TO_DO
-        write_properties(conf)
-        return 0
-    if options.dry_run:
+    if options.catalogue:
+        found = catalogue.faults()
+        print(json.dumps(found, indent=1) if options.as_json else "\n".join(catalogue.lines(found)))
+        return NOTHING_TO_DO
+    if options.job == "verify" or options.dry_run:  # they only read
         write_properties(conf)
         return 0
     lease.check_free(conf.root, wait_s=conf.backfill.wait_minutes if options.wait and not options.since else 0)
     if options.job == "nightly":
         make_demo(conf)
+    rows = None
     if options.job in ("nightly", "ingest", "build") and not options.replay:
         journal = Journal(conf.root)
         ahead = prospect.prospect(conf, journal, tables, day=options.until, since=options.since, chosen=chosen)
@@ -64,9 +62,8 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -
         will = [s for s in ahead.steps if s.will]
         may = len(ahead.steps) - len(will)
         print(f"{options.job} for {ahead.as_of}: {len(will)} tables will be written, {may} may be.", file=sys.stderr)
-        write_properties(conf, ahead.rows)
-        return 0
-    write_properties(conf)
+        rows = ahead.rows
+    write_properties(conf, rows)
     return 0
 
 
