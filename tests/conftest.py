@@ -66,7 +66,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
 @pytest.fixture(scope="session")
 def spark() -> Iterator[SparkSession]:
     """A local session with Delta, as a night has it."""
-    found = session.session(conf.load("test"))
+    found = session.session(conf.load("test"), rows=0)
     # Three rows are sooner computed than compiled for.
     found.conf.set("spark.sql.codegen.wholeStage", "false")
     found.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")

@@ -46,7 +46,7 @@ def exercise() -> None:
     settings = conf.load("test")
     usual = session.properties(settings)["spark.driver.extraJavaOptions"]
     settings.spark.properties["spark.driver.extraJavaOptions"] = f"{usual} -XX:ArchiveClassesAtExit={made} {QUIET}"
-    spark = session.session(settings)
+    spark = session.session(settings, rows=0)
     for rows in (0, session.SMALL_ROWS + 1):
         own = session.for_work(spark, rows)
         text = own.range(100).select(F.to_json(F.struct("id", (F.col("id") % 7).alias("key"))).alias("line"))

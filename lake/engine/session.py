@@ -34,9 +34,9 @@ AT_HAND = (
     "PythonUtils",
     "PythonSQLUtils",
 )
-_SHORT = (
-    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"  # the room for compiled code would be 48 MB: too little
-)
+_SHORT = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+"""Without the second compiler the room for compiled code is 48 MB by default: the whole company's tables fill that, and
+the JVM dies."""
 _STACK = "-Xss4m -XX:+UseParallelGC -XX:-DontCompileHugeMethods -Dderby.system.home=/tmp"
 
 
@@ -94,10 +94,10 @@ def _of_this_machine(conf: Conf) -> dict[str, str]:
     }
 
 
-def session(conf: Conf) -> SparkSession:
-    """The session of this process; submitted jobs find their properties already set."""
+def session(conf: Conf, rows: int | None = None) -> SparkSession:
+    """The session of this process, for about so many rows; submitted jobs find their properties already set."""
     builder = SparkSession.builder
-    for key, value in properties(conf).items():
+    for key, value in properties(conf, rows).items():
         builder = builder.config(key, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     found: SparkSession = builder.getOrCreate()
