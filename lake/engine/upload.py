@@ -12,7 +12,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from lake.core.errors import LakeError
-from lake.engine import packing
+from lake.engine import jars, packing
 from lake.engine.aws import code_of
 from lake.engine.packing import Code
 
@@ -55,15 +55,17 @@ def release(s3: Any, bucket: str, code: Code, *pip: str) -> bool:
             files[name].write_bytes(data)
         size = sum(path.stat().st_size for path in files.values()) / 1e6
         log.info("packed %.1f MB in %.0f s; uploading to %s", size, time.monotonic() - begun, bucket)
-        told = Path(folder) / MANIFEST
-        told.write_bytes(packing.manifest(code.version, files))
-        for name, path in [*files.items(), (MANIFEST, told)]:  # the manifest last: with it the release is whole
-            _put(s3, bucket, code.version, name, path)
+        hashes = {name: jars.sha256(path) for name, path in files.items()}
+        for name, path in files.items():
+            _put(s3, bucket, code.version, name, path, hashes[name])
+        told = Path(folder) / MANIFEST  # the last: with it the release is whole
+        told.write_bytes(packing.manifest(code.version, hashes))
+        _put(s3, bucket, code.version, MANIFEST, told, jars.sha256(told))
     return True
 
 
-def _put(s3: Any, bucket: str, version: str, name: str, path: Path) -> None:
-    key, mine = f"releases/{version}/{name}", packing.sha256(path.read_bytes())
+def _put(s3: Any, bucket: str, version: str, name: str, path: Path, mine: str) -> None:
+    key = f"releases/{version}/{name}"
     try:
         theirs = s3.head_object(Bucket=bucket, Key=key)["Metadata"].get("sha256")
     except ClientError as e:
