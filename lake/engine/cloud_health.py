@@ -13,6 +13,7 @@ from lake.engine.aws import client, code_of, plainly
 from lake.engine.conf import HOME, Conf
 from lake.engine.health import Check
 
+ZONES = ("raw", "lake", "logs", "artifacts")
 APPLY = "terraform apply (terraform/README.md), then fill in conf/ anew"
 
 
@@ -31,8 +32,7 @@ def checks(conf: Conf) -> list[Check]:
     told, s3 = submission.cloud(conf), client(settings, "s3")
     more: list[tuple[str, Callable[[], str]]] = [
         ("application", lambda: _application(client(settings, "emr-serverless"), told.application)),
-        *((f"bucket {zone}", lambda zone=zone: _bucket(s3, vars(told)[zone])) for zone in ("raw", "lake", "logs")),
-        ("bucket artifacts", lambda: _bucket(s3, told.artifacts)),
+        *((f"bucket {zone}", lambda zone=zone: _bucket(s3, vars(told)[zone])) for zone in ZONES),
         ("role", lambda: _role(client(settings, "iam"), told.role)),
         ("code of the schedule", lambda: _scheduled(s3, told)),
         ("code of this checkout", lambda: _ours(s3, told.artifacts)),

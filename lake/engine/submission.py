@@ -106,9 +106,7 @@ def follow(
         try:
             return looks()
         except KeyboardInterrupt:
-            by_hand = (
-                f"aws emr-serverless cancel-job-run --application-id {which['applicationId']} --job-run-id {ident}"
-            )
+            by_hand = f"aws emr-serverless cancel-job-run --application-id {application} --job-run-id {ident}"
             if asked or not _wants_to_cancel():
                 log.info("it goes on running on EMR; to cancel it: %s", by_hand)
                 return None
