@@ -36,7 +36,6 @@ def test_a_table_to_be_made_anew_counts_with_all_it_is_made_from() -> None:
 
 def _state(definition: str, inputs: dict[str, int], rows: int, before: int = 0) -> State:
     """A table whose last commit (version 1) left it with `rows` rows, where it had `before`."""
-
     task = Row(1, datetime.now(UTC), "r", "task", "", {"definition": definition, "inputs": inputs})
     commits = [{"version": v, "changed": True, "rows": n} for v, n in ((0, before), (1, rows))]
     return State(task=task, version=1, rows=rows, commits=commits)
