@@ -30,7 +30,7 @@ def plan(
     """What a night would write now, and why."""
     from lake.catalog import TABLES
     from lake.core import graph
-    from lake.engine import prospect
+    from lake.engine import gaps, prospect
 
     conf = load(env)
     chosen = graph.select(select, TABLES)
@@ -51,8 +51,8 @@ def plan(
     if ahead.unsettled:
         print(f"{ahead.unsettled} tasks of an interrupted run will be settled first.")
     for landing in ahead.landings:
-        for name, why in {**landing.rejected, **landing.deferred}.items():
-            print(f"! {landing.source.id}: {name}: {why}")
+        for line in gaps.troubles(landing.source.id, {**landing.rejected, **landing.deferred}):
+            print(line)
 
 
 @app.command()
@@ -205,8 +205,8 @@ def gaps(env: Env = "local", select: Select = None, as_json: Json = False, debug
     ]
     print_table("Gaps", ["source", "first", "newest", "missing", "not loaded yet"], rows)
     for g in found:
-        for name, why in {**g.rejected, **g.deferred}.items():
-            print(f"! {g.source}: {name}: {why}")
+        for line in gaps.troubles(g.source, {**g.rejected, **g.deferred}):
+            print(line)
     load_them = gaps.command(found, env)
     if load_them:
         print(f"To load what is not loaded yet: {load_them}")

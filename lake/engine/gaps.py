@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -13,6 +13,9 @@ from lake.engine.conf import Conf
 from lake.engine.control import Journal
 from lake.engine.intake import Landing
 from lake.engine.prospect import prospect
+
+SINGLY = 3
+"""So many files are named one by one."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,20 @@ def found(conf: Conf, tables: Sequence[Table], chosen: Iterable[Table] | None = 
     """The gaps of every source that this environment reads."""
     ahead = prospect(conf, Journal(conf.root), tables, day=date.today(), chosen=chosen)
     return [_of(landing, conf) for landing in ahead.landings]
+
+
+def troubles(source: str, files: Mapping[str, str]) -> list[str]:
+    """Files that were not taken, as lines to print: many for one reason are one line."""
+    by_reason: dict[str, list[str]] = {}
+    for name, why in files.items():
+        by_reason.setdefault(why, []).append(name)
+    lines = []
+    for why, names in by_reason.items():
+        if len(names) <= SINGLY:
+            lines += [f"! {source}: {name}: {why}" for name in names]
+        else:
+            lines.append(f"! {source}: {len(names)} files, {min(names)} to {max(names)}: {why}")
+    return lines
 
 
 def _of(landing: Landing, conf: Conf) -> Gaps:

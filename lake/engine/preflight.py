@@ -11,7 +11,7 @@ from pathlib import Path
 from lake.core.errors import WrongUse
 from lake.core.graph import select
 from lake.core.table import Table
-from lake.engine import catalogue, door, lease, prospect
+from lake.engine import catalogue, door, gaps, lease, prospect
 from lake.engine.conf import Conf, load
 from lake.engine.control import Journal
 from lake.engine.door import NOTHING_TO_DO, Options
@@ -50,8 +50,8 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -
         journal = Journal(conf.root)
         ahead = prospect.prospect(conf, journal, tables, day=options.until, since=options.since, chosen=chosen)
         for landing in ahead.landings:
-            for name, why in {**landing.rejected, **landing.deferred}.items():
-                print(f"! {landing.source.id}: {name}: {why}", file=sys.stderr)
+            for line in gaps.troubles(landing.source.id, {**landing.rejected, **landing.deferred}):
+                print(line, file=sys.stderr)
         for source, newest in ahead.waiting.items():
             print(f"! {source} is waited for: nothing complete for {newest} yet", file=sys.stderr)
         if lease.purpose_of(conf.root) == lease.BACKFILL:

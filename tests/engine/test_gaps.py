@@ -82,3 +82,11 @@ def test_the_verb_answers_in_words_and_for_programs(conf: Conf, capsys: pytest.C
     said = {g["source"]: g for g in json.loads(capsys.readouterr().out)}
     assert said["supply.bronze.receipts"]["unloaded"] == []
     assert not (conf.root / "_control" / "journal").exists()
+
+
+def test_many_files_with_one_reason_are_one_line() -> None:
+    future = {f"dt=2099-01-0{n}/a.csv": "future: not yet" for n in range(1, 7)}
+    assert gaps.troubles("five.bronze.moves", {"b.csv": "date: none", **future}) == [
+        "! five.bronze.moves: b.csv: date: none",
+        "! five.bronze.moves: 6 files, dt=2099-01-01/a.csv to dt=2099-01-06/a.csv: future: not yet",
+    ]
