@@ -20,6 +20,7 @@ from lake.core.model import Model
 from lake.core.report import Report
 from lake.core.table import Table
 from lake.core.terms import NO_TERMS
+from lake.core.watch import Watch
 from lake.robot import bronze as robot_bronze
 from lake.robot import features as robot_features
 from lake.robot import gold as robot_gold
@@ -29,6 +30,7 @@ from lake.robot import laws as robot_laws
 from lake.robot import public as robot_public
 from lake.robot import silver as robot_silver
 from lake.robot import silver_work as robot_silver_work
+from lake.robot import watches as robot_watches
 from lake.supply import bronze as supply_bronze
 from lake.supply import gold as supply_gold
 from lake.supply import gold_dims as supply_dims
@@ -36,6 +38,7 @@ from lake.supply import laws as supply_laws
 from lake.supply import models as supply_models
 from lake.supply import public as supply_public
 from lake.supply import silver as supply_silver
+from lake.supply import watches as supply_watches
 from lake.warehouse import bronze as warehouse_bronze
 from lake.warehouse import features as warehouse_features
 from lake.warehouse import gold as warehouse_gold
@@ -46,6 +49,7 @@ from lake.warehouse import monthly as warehouse_monthly
 from lake.warehouse import public as warehouse_public
 from lake.warehouse import silver as warehouse_silver
 from lake.warehouse import silver_builds as warehouse_silver_builds
+from lake.warehouse import watches as warehouse_watches
 
 
 def modules_in(package: ModuleType) -> list[ModuleType]:
@@ -88,6 +92,12 @@ LAWS: list[Law] = [
     for module in (supply_laws, warehouse_laws, robot_laws)
     for value in vars(module).values()
     if isinstance(value, Law)
+]
+WATCHES: list[Watch] = [
+    value
+    for module in (supply_watches, warehouse_watches, robot_watches)
+    for value in vars(module).values()
+    if isinstance(value, Watch)
 ]
 MODELS: list[Model] = [supply_models.lead_time]
 REPORTS: list[Report] = [

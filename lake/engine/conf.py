@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lake.core.errors import WrongUse
@@ -83,6 +83,39 @@ class LineageSection(_Section):
     namespace: str = Field("robolake", min_length=1, description="of jobs and tables; the environment comes behind it")
 
 
+class AlertsSection(_Section):
+    """When a night is out of the ordinary, and who is told: the log, and whoever else is named here."""
+
+    on: bool = True
+    nights: int = Field(28, ge=7, description="a night is compared with so many comparable ones before it,")
+    least_nights: int = Field(7, ge=3, description="and with none if there are less than so many")
+    deviations: float = Field(4.5, gt=0, description="so many robust standard deviations from their median are odd")
+    fewer: float = Field(0.67, gt=0, lt=1, description="but never more records than this share of the usual,")
+    more: float = Field(1.5, gt=1, description="nor fewer than so many times the usual")
+    extract_fewer: float = Field(0.85, gt=0, lt=1, description="the same share for daily extracts of everything")
+    level: float = Field(1.6, gt=1, description="typical values that differ by less than this factor are never odd")
+    delay_days: float = Field(0.9, gt=0, description="nor are times that moved by less against their delivery")
+    month_end: float = Field(2.5, ge=1, description="so much more may come on the last working day of a month")
+    holidays: tuple[str, ...] = Field((), description="days (MM-DD, or YYYY-MM-DD) that may be like weekends")
+    file: str = Field("", description="messages are appended to it; below the lake's root, unless it is a whole path")
+    webhook: str = Field("", description="an HTTP endpoint that takes messages as JSON")
+    smtp: str = Field("", description="mail server, as host or host:port")
+    smtp_tls: bool = Field(True, description="whether the server is spoken to under STARTTLS")
+    smtp_user: str = ""
+    smtp_password: str = Field("", description="file with the password, outside the lake")
+    mail_from: str = "robolake@localhost"
+    mail_to: tuple[str, ...] = Field((), description="who gets every message")
+    owners: dict[str, str] = Field({}, description="owner of tables → who gets the messages that concern them")
+    timeout_s: float = Field(5, gt=0, description="so long each of them is waited for")
+
+    @field_validator("holidays")
+    @classmethod
+    def _are_days(cls, days: tuple[str, ...]) -> tuple[str, ...]:
+        for day in days:
+            date.fromisoformat(day if len(day) > 5 else f"2000-{day}")
+        return days
+
+
 class EmrSection(_Section):
     """Where it stands, jobs are submitted to EMR Serverless."""
 
@@ -118,6 +151,7 @@ class Conf(BaseSettings):
     upkeep: UpkeepSection = UpkeepSection()
     backfill: BackfillSection = BackfillSection()
     lineage: LineageSection = LineageSection()
+    alerts: AlertsSection = AlertsSection()
     emr: EmrSection | None = None
     pseudonym_key: str = Field("", description="file with the key of the pseudonyms, outside the lake")
     sources: dict[str, SourceSection] = {}

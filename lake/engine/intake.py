@@ -224,7 +224,7 @@ def look(
             landing.unknown[name] = list(found.unknown)
     landing.complete = [d for d in complete_days(source, conf) if d <= until.isoformat() and d in span]
     gone = {p for p, r in held.items() if p not in seen and r["dt"] in span}
-    _settle(landing, wanted, gone, held, daily=typed is not None and _is_daily(typed))
+    _settle(landing, wanted, gone, held, daily=typed is not None and is_daily(typed))
     _refuse_mass_withdrawal(landing, gone, [p for p, r in held.items() if r["dt"] in span], base, conf)
     _recall(landing, known or {}, seen, span)
     return landing
@@ -250,7 +250,7 @@ def _recall(landing: Landing, known: Mapping[str, Any], seen: set[str], span: Sp
         landing.complete = sorted({*landing.complete, through})
 
 
-def _is_daily(typed: Table) -> bool:
+def is_daily(typed: Table) -> bool:
     """Whether a record is a statement about its day: the day of delivery is part of its key."""
     key = typed.refresh.key if isinstance(typed.refresh, Append) else ()
     return any(c.parse == "_dt" and c.name in key for c in typed.columns)

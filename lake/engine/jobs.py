@@ -17,7 +17,7 @@ log = logging.getLogger("lake")
 
 
 def nightly(options: Options) -> int:
-    """Ingest, build, train if due, score, audit, release, report."""
+    """Ingest, build, train if due, score, audit, release, report; and tell what was out of the ordinary."""
     return _run(options, lambda t: True)
 
 
@@ -94,8 +94,8 @@ def _anew(options: Options, tables: Sequence[Table]) -> int:
 
 
 def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = True) -> int:
-    from lake.catalog import MODELS, REPORTS, TABLES
-    from lake.engine import backfill, night, report
+    from lake.catalog import MODELS, REPORTS, TABLES, WATCHES
+    from lake.engine import backfill, night, report, telling
     from lake.engine.release import Lake
 
     conf = load(options.env)
@@ -104,19 +104,22 @@ def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = T
     how: dict[str, Any] = {"chosen": chosen, "publish": publish, "strict": options.strict}
     how |= {"models": MODELS if publish else (), "train": options.job == "nightly"}
     wait_s = conf.backfill.wait_minutes * 60
-    if options.since and any(t.is_source for t in chosen):
-        result = backfill.run(conf, TABLES, since=options.since, until=options.until, wait_s=wait_s, **how)
-    else:
-        wait_s = wait_s if options.wait else 0
-        result = night.run(conf, TABLES, purpose=options.job, day=options.until, wait_s=wait_s, **how)
-    if result.release:
-        try:
-            report.write(Lake(conf, result.release, TABLES), REPORTS)
-        except Exception as e:  # the release stands whether or not its page could be drawn
-            log.error("no report: %s", said_safely(e), exc_info=e if options.debug else None)
-        log.info("RELEASED %d as of %s", result.release.number, result.release.body["as_of"])
-    elif result.findings:
-        log.error("NOT RELEASED: readers stay at the last release. %s", result.findings[0].said)
+    is_night = options.job == "nightly" and not options.since
+    with telling.told(conf, TABLES, WATCHES, chosen, until=options.until, on=is_night) as ended:
+        if options.since and any(t.is_source for t in chosen):
+            result = backfill.run(conf, TABLES, since=options.since, until=options.until, wait_s=wait_s, **how)
+        else:
+            wait_s = wait_s if options.wait else 0
+            result = night.run(conf, TABLES, purpose=options.job, day=options.until, wait_s=wait_s, **how)
+        ended.append(result)
+        if result.release:
+            try:
+                report.write(Lake(conf, result.release, TABLES), REPORTS)
+            except Exception as e:  # the release stands whether or not its page could be drawn
+                log.error("no report: %s", said_safely(e), exc_info=e if options.debug else None)
+            log.info("RELEASED %d as of %s", result.release.number, result.release.body["as_of"])
+        elif result.findings:
+            log.error("NOT RELEASED: readers stay at the last release. %s", result.findings[0].said)
     return result.exit_code
 
 

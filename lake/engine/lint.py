@@ -19,7 +19,18 @@ SPEAKERS = (
     "jobs/",
     *(
         f"lake/engine/{door}.py"
-        for door in ("cli", "door", "jars", "lint", "offers", "preflight", "provenance", "submission", "verb")
+        for door in (
+            "alert_verbs",
+            "cli",
+            "door",
+            "jars",
+            "lint",
+            "offers",
+            "preflight",
+            "provenance",
+            "submission",
+            "verb",
+        )
     ),
 )
 """Who may print: the doors of the program."""
@@ -114,7 +125,7 @@ def action(code: Code) -> Found:
     """The engine decides when something runs."""
     for node in ast.walk(code.tree):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ACTIONS:
-            if _name(node.func.value) != "F" and not code.file.endswith(("/models.py", "/reports.py")):
+            if _name(node.func.value) != "F" and not code.file.endswith(("/models.py", "/reports.py", "/watches.py")):
                 yield (
                     node,
                     f".{node.func.attr}() runs the query here; return the frame (rows are counted by .agg(F.count))",

@@ -8,17 +8,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lake.core.errors import WrongUse
+from lake.core.errors import LakeError, WrongUse
 from lake.core.graph import select
 from lake.core.table import Table
-from lake.engine import catalogue, door, gaps, lease, prospect
+from lake.core.watch import Watch
+from lake.engine import catalogue, door, gaps, lease, prospect, telling
 from lake.engine.conf import Conf, load
 from lake.engine.control import Journal
 from lake.engine.door import NOTHING_TO_DO, Options
 from lake.engine.session import properties
 
 
-def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -> int:
+def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = (), watches: Sequence[Watch] = ()) -> int:
     """Check configuration, selection, disk and lease; NOTHING_TO_DO if the job has nothing to do, else 0.
 
     Where jobs run on EMR: submit it there with the arguments `argv`, and return how it ended.
@@ -48,7 +49,13 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -
     rows = None
     if options.job in ("nightly", "ingest", "build") and not options.replay:
         journal = Journal(conf.root)
-        ahead = prospect.prospect(conf, journal, tables, day=options.until, since=options.since, chosen=chosen)
+        is_night = options.job == "nightly" and not options.since
+        try:
+            ahead = prospect.prospect(conf, journal, tables, day=options.until, since=options.since, chosen=chosen)
+        except LakeError as e:
+            if is_night:
+                telling.tell(conf, tables, watches, chosen, until=options.until, error=e.message)
+            raise
         for landing in ahead.landings:
             for line in gaps.troubles(landing.source.id, {**landing.rejected, **landing.deferred}):
                 print(line, file=sys.stderr)
@@ -58,6 +65,8 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = ()) -
             print("A backfill is running; it lets this job in after its present chunk.", file=sys.stderr)
         if ahead.idle:
             print(f"Nothing new for {ahead.as_of}; nothing to do.", file=sys.stderr)
+            if is_night:
+                telling.tell(conf, tables, watches, chosen, until=options.until)
             return NOTHING_TO_DO
         will = [s for s in ahead.steps if s.will]
         may = len(ahead.steps) - len(will)
@@ -86,10 +95,10 @@ def write_properties(conf: Conf, rows: int | None = None) -> None:
 
 
 def main() -> int:
-    from lake.catalog import TABLES
+    from lake.catalog import TABLES, WATCHES
 
     job, *argv = sys.argv[1:]
-    return door.run(job, lambda options: ready(options, TABLES, argv), argv)
+    return door.run(job, lambda options: ready(options, TABLES, argv, WATCHES), argv)
 
 
 if __name__ == "__main__":
