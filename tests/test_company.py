@@ -17,13 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import SparkSession
 
-from lake.catalog import LAWS, MODELS, TABLES
-from lake.engine import audit, night, store
+from lake.catalog import LAWS, MODELS, TABLES, WATCHES
+from lake.engine import audit, night, store, telling
+from lake.engine.alerts import Alerts
 from lake.engine.conf import HOME
 from lake.engine.verify import Verifier
 from lake.simulate import company as simulated
 from lake.simulate import planning, simulate
-from tests.tiny_company import CORRECTED, FIRST, LATE, TOUCHED, Company, built_at_once, conf_of
+from tests.tiny_company import CORRECTED, FIRST, LATE, NIGHTS, TOUCHED, Company, built_at_once, conf_of
 
 pytestmark = pytest.mark.timeout(2400)
 
@@ -252,6 +253,22 @@ def test_no_personal_value_leaves_the_restricted_zone(company: Company) -> None:
         assert restricted or not hits, file
     assert open_files > 200
     assert restricted_hits > 100
+
+
+def test_alerts_read_what_the_nights_wrote_and_keep_nothing_personal(company: Company, tmp_path: Path) -> None:
+    root = shutil.copytree(company.conf.root, tmp_path / "lake")
+    conf = company.conf.model_copy(update={"lake": company.conf.lake.model_copy(update={"root": str(root)})})
+    last = FIRST + timedelta(NIGHTS - 1)
+    telling.tell(conf, TABLES, WATCHES, TABLES, until=last)
+    ledger = Alerts(root)
+    measured = ledger.measured()[str(last)]
+    samples = company.lake.pandas("robot.silver.telemetry", ["known_on", "temperature_c"])
+    median = samples["temperature_c"][samples["known_on"] == last].astype(float).abs().median()
+    assert measured["robot.silver.telemetry"].values["temperature_c"] == median
+    assert measured["robot.silver.telemetry"].values["delay"] == 0
+    assert {w.id: measured[w.id].values["found"] for w in WATCHES} == {w.id: 0 for w in WATCHES}
+    assert not ledger.open()
+    assert not any(_canaries(f) for f in (root / "_control" / "alerts").rglob("*") if f.is_file())
 
 
 def test_a_pseudonym_is_the_same_person_everywhere(company: Company) -> None:

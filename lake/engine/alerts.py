@@ -65,7 +65,9 @@ class Alerts:
         return new
 
     def compact(self) -> None:
+        """Few files again; those that this leaves are removed a week later."""
         self._ledger.compact()
+        self._ledger.upkeep()
 
     def of(self, kind: str) -> Iterator[Row]:
         return (r for r in self.rows if r.kind == kind)

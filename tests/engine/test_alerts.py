@@ -17,11 +17,12 @@ import pytest
 from lake.catalog import TABLES, WATCHES
 from lake.core.errors import LakeError, LeaseHeld, WrongUse
 from lake.core.watch import watch
-from lake.engine import alerting, couriers, symptoms, telling
+from lake.engine import alerting, couriers, release, symptoms, telling
 from lake.engine.alerts import Alerts, acknowledge, changed
 from lake.engine.audit import Finding
 from lake.engine.cli import app
 from lake.engine.conf import AlertsSection, Conf
+from lake.engine.control import Journal
 from lake.engine.night import Result
 from lake.engine.symptoms import Looked, Symptom
 from lake.supply import silver
@@ -353,6 +354,19 @@ def test_a_failed_night_is_told_and_its_error_goes_on(nights: Nights) -> None:
     ]
     nights.tell(date.today())
     assert nights.alerts.open() == []
+
+
+def test_of_a_refused_release_readers_are_told_where_they_stay(nights: Nights) -> None:
+    release.publish(Journal(nights.conf.root), "night", {"tables": {}, "stale": {}, "as_of": DAYS[0]})
+    refused = Result(findings=[Finding("quality", "robot.silver.telemetry", "40 of 90 new lines are rejected")])
+    assert nights.tell(WEEKS[0], refused) == [
+        f"robolake told, night of {DAYS[0]}: readers stay at release 1, as of {DAYS[0]}",
+        "OPENED release/refused (robot data owner): the release was refused: quality: robot.silver.telemetry: "
+        "40 of 90 new lines are rejected",
+        "  → lake rejected --select robot.silver.telemetry",
+    ]
+    said = nights.tell(WEEKS[1], Result())
+    assert said[1] == f"RECOVERED release/refused (robot data owner): open since {DAYS[0]}"
 
 
 def test_a_lease_that_another_holds_is_no_incident(nights: Nights) -> None:
