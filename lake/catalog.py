@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from types import ModuleType
 
+from lake.company import expectations as company_expectations
 from lake.company import gold as company_gold
 from lake.company import gold_calendar as company_calendar
 from lake.company import gold_demand as company_demand
@@ -14,6 +15,7 @@ from lake.company import gold_variants as company_gold_variants
 from lake.company import reports as company_reports
 from lake.company import reports_fleet as company_fleet
 from lake.core.errors import LakeError
+from lake.core.expect import Expectation
 from lake.core.graph import ordered
 from lake.core.law import Law
 from lake.core.model import Model
@@ -22,6 +24,7 @@ from lake.core.table import Table
 from lake.core.terms import NO_TERMS
 from lake.core.watch import Watch
 from lake.robot import bronze as robot_bronze
+from lake.robot import expectations as robot_expectations
 from lake.robot import features as robot_features
 from lake.robot import gold as robot_gold
 from lake.robot import gold_work as robot_gold_work
@@ -32,6 +35,7 @@ from lake.robot import silver as robot_silver
 from lake.robot import silver_work as robot_silver_work
 from lake.robot import watches as robot_watches
 from lake.supply import bronze as supply_bronze
+from lake.supply import expectations as supply_expectations
 from lake.supply import gold as supply_gold
 from lake.supply import gold_dims as supply_dims
 from lake.supply import laws as supply_laws
@@ -40,6 +44,7 @@ from lake.supply import public as supply_public
 from lake.supply import silver as supply_silver
 from lake.supply import watches as supply_watches
 from lake.warehouse import bronze as warehouse_bronze
+from lake.warehouse import expectations as warehouse_expectations
 from lake.warehouse import features as warehouse_features
 from lake.warehouse import gold as warehouse_gold
 from lake.warehouse import gold_demand as warehouse_demand
@@ -98,6 +103,12 @@ WATCHES: list[Watch] = [
     for module in (supply_watches, warehouse_watches, robot_watches)
     for value in vars(module).values()
     if isinstance(value, Watch)
+]
+EXPECTATIONS: list[Expectation] = [
+    value
+    for module in (supply_expectations, warehouse_expectations, robot_expectations, company_expectations)
+    for value in vars(module).values()
+    if isinstance(value, Expectation)
 ]
 MODELS: list[Model] = [supply_models.lead_time]
 REPORTS: list[Report] = [

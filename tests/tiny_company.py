@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
 
-from lake.catalog import MODELS, REPORTS, TABLES
+from lake.catalog import EXPECTATIONS, MODELS, REPORTS, TABLES
 from lake.engine import night, report
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
@@ -65,7 +65,7 @@ def conf_of(home: Path, name: str, raw: Path) -> Conf:
         spark={"threads": 3},
         disk={"free_mb": 1},
         train={"folds": 2},
-        audit={"max_rejected_share": 0.5},
+        gate={"max_rejected_share": 0.5},
     )
 
 
@@ -85,7 +85,7 @@ def played(home: Path) -> Company:
             _correct(raw / CORRECTED)
         if n == 4:
             (raw / WITHDRAWN).unlink()
-        company.results.append(night.run(company.conf, TABLES, models=MODELS))
+        company.results.append(night.run(company.conf, TABLES, models=MODELS, expectations=EXPECTATIONS))
     report.write(company.lake, REPORTS)
     return company
 

@@ -75,7 +75,6 @@ def findings(
         home = account["header"] + account["blank"] + account["accepted"] + account["rejected"]
         if lines != home:
             found.append(Finding("conservation", source, f"{lines} lines were delivered, {home} have a home"))
-        found += _share(typed, states.get(typed.id, State()), conf, released.get(typed.id, {}).get("version", -1))
     return found
 
 
@@ -93,19 +92,3 @@ def commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding]
             found.append(Finding("audit", table.id, f"version {at} was written by somebody else"))
     lost = [v for v in ours if v > newest]
     return found + [Finding("audit", table.id, f"version {v} is lost") for v in lost]
-
-
-def _share(typed: Table, state: State, conf: Conf, since: int) -> list[Finding]:
-    commits = [c for c in state.commits if c["version"] > since and c.get("changed")]
-    before = next((c for c in reversed(state.commits) if c["version"] <= since and c.get("changed")), None)
-    new = state.rows + state.rejected - (before["rows"] + before["rejected"] if before else 0)
-    rejected = state.rejected - (before["rejected"] if before else 0)
-    if commits and new >= conf.audit.min_lines and rejected > conf.audit.max_rejected_share * new:
-        return [
-            Finding(
-                "quality",
-                typed.id,
-                f"{rejected} of {new} new lines are rejected (at most {conf.audit.max_rejected_share:.0%} may be)",
-            )
-        ]
-    return []

@@ -119,7 +119,7 @@ def _through(last: Any) -> str | None:
 def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
     import shutil
 
-    from lake.engine import lease
+    from lake.engine import lease, quality
 
     usual = sorted(r.body["seconds"] for r in journal.of("ended"))
     took = f"{last.body.get('seconds', 0):.0f} s" + (
@@ -131,6 +131,7 @@ def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
     lines += [f"⚠ {t} stale since {s['since']}: {s['why']}  → lake plan" for t, s in list(failed.items())[:4]]
     below = len(last.stale) - len(failed)
     lines += [f"⚠ {below} tables below them keep their last release"] if below else []
+    lines += quality.lines(journal, last.run)
     if journal.open_tasks():
         lines.append("⚠ a run was interrupted; ./spark-submit.sh nightly settles it")
     for source, account in last.sources.items():

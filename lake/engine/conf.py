@@ -43,11 +43,35 @@ class IntakeSection(_Section):
     max_withdrawn_files: int = Field(5, ge=0, description="up to this many files may go at once, whatever their share")
 
 
-class AuditSection(_Section):
+Severity = Literal["warn", "stop"]
+
+
+class SeveritySection(_Section):
+    """Which figures of a candidate keep it from being released, and which are only said."""
+
+    rows: Severity = "stop"
+    rejected_share: Severity = "stop"
+    hours_behind: Severity = "warn"
+    empty_share: Severity = "warn"
+    mean: Severity = "warn"
+
+
+class GateSection(_Section):
+    """What a candidate's tables have to be like as a whole to be released."""
+
     max_rejected_share: float = Field(
         0.1, ge=0, le=1, description="of a source's newly read lines; more keeps the release back"
     )
     min_lines: int = Field(100, ge=0, description="below so many new lines the share is not judged")
+    max_loss: float = Field(0.5, ge=0, le=1, description="of a table's rows since its last release")
+    min_rows: int = Field(100, ge=1, description="tables, and new rows, of fewer are not held against earlier releases")
+    history: int = Field(10, ge=1, description="so many releases say what is usual")
+    min_history: int = Field(3, ge=1, description="before so many told of a figure, it is not judged")
+    spread: float = Field(6, gt=0, description="a figure may be so many usual deviations from its median,")
+    slack_mean: float = Field(0.5, gt=0, description="a mean at least this share of it,")
+    slack_empty: float = Field(0.2, gt=0, le=1, description="a share of empty values at least so much more")
+    most_rows: int = Field(200_000, ge=1000, description="of a table are held at once; of more, every n-th is judged")
+    severity: SeveritySection = SeveritySection()
 
 
 class DiskSection(_Section):
@@ -145,7 +169,7 @@ class Conf(BaseSettings):
     lake: LakeSection
     spark: SparkSection = SparkSection()
     intake: IntakeSection = IntakeSection()
-    audit: AuditSection = AuditSection()
+    gate: GateSection = GateSection()
     disk: DiskSection = DiskSection()
     train: TrainSection = TrainSection()
     upkeep: UpkeepSection = UpkeepSection()

@@ -49,6 +49,7 @@ class Options:
     replay: bool = False
     rule: str | None = None
     dry_run: bool = False
+    accept: str = ""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -75,6 +76,10 @@ def options(job: str, argv: Sequence[str]) -> Options:
     parser.add_argument("--strict", action="store_true", help="release nothing if anything is stale")
     parser.add_argument("--dry-run", action="store_true", help="on EMR: only say what would be asked for, and its cost")
     parser.add_argument("--debug", action="store_true", help="stack traces and all")
+    if job in ("nightly", "build"):
+        parser.add_argument(
+            "--accept", metavar="REASON", help="release though the tables are not as expected, and say why"
+        )
     if job == "verify":
         parser.add_argument("--law", action="append", default=[], metavar="LAW", help="only this one; may be repeated")
         parser.add_argument(
@@ -105,7 +110,10 @@ def options(job: str, argv: Sequence[str]) -> Options:
         getattr(given, "replay", False),
         getattr(given, "rule", None),
         given.dry_run,
+        (getattr(given, "accept", None) or "").strip(),
     )
+    if getattr(given, "accept", None) is not None and not read.accept:
+        raise WrongUse("--accept needs a reason.", hint='nightly --accept "the supplier moved to another system"')
     if read.rule and not read.replay:
         raise WrongUse("--rule belongs to --replay.", hint="build --replay --rule RULE --dry-run")
     if read.since and read.until and read.since > read.until:

@@ -10,6 +10,7 @@ from typing import Any
 from lake.core.errors import WrongUse
 from lake.core.graph import select
 from lake.core.table import Table
+from lake.engine.audit import Finding
 from lake.engine.conf import load
 from lake.engine.door import Options, said_safely, stop_on_sigterm
 
@@ -94,7 +95,7 @@ def _anew(options: Options, tables: Sequence[Table]) -> int:
 
 
 def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = True) -> int:
-    from lake.catalog import MODELS, REPORTS, TABLES, WATCHES
+    from lake.catalog import EXPECTATIONS, MODELS, REPORTS, TABLES, WATCHES
     from lake.engine import backfill, night, report, telling
     from lake.engine.release import Lake
 
@@ -103,6 +104,7 @@ def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = T
     stop_on_sigterm(_stop_spark)
     how: dict[str, Any] = {"chosen": chosen, "publish": publish, "strict": options.strict}
     how |= {"models": MODELS if publish else (), "train": options.job == "nightly"}
+    how |= {"expectations": EXPECTATIONS, "accept": options.accept}
     wait_s = conf.backfill.wait_minutes * 60
     is_night = options.job == "nightly" and not options.since
     with telling.told(conf, TABLES, WATCHES, chosen, until=options.until, on=is_night) as ended:
@@ -119,8 +121,16 @@ def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = T
                 log.error("no report: %s", said_safely(e), exc_info=e if options.debug else None)
             log.info("RELEASED %d as of %s", result.release.number, result.release.body["as_of"])
         elif result.findings:
-            log.error("NOT RELEASED: readers stay at the last release. %s", result.findings[0].said)
+            _say_refused(result.findings, options.job)
     return result.exit_code
+
+
+def _say_refused(findings: Sequence[Finding], job: str) -> None:
+    log.error("NOT RELEASED: readers stay at the last release.")
+    for finding in findings[:3]:
+        log.error("  %s: %s", finding.subject, finding.said)
+    if all(f.law == "quality" for f in findings):
+        log.error('  lake quality lists all; %s --accept "REASON" releases it all the same.', job)
 
 
 def _stop_spark() -> None:

@@ -14,10 +14,24 @@ from functools import partial
 from typing import Any
 
 from lake.core.errors import GateRefused, LakeError
+from lake.core.expect import Expectation
 from lake.core.graph import below
 from lake.core.model import Model
 from lake.core.table import Table
-from lake.engine import artefact, audit, crash, damage, lease, lineage, openlineage, plan, release, training, upkeep
+from lake.engine import (
+    artefact,
+    audit,
+    crash,
+    damage,
+    gate,
+    lease,
+    lineage,
+    openlineage,
+    plan,
+    release,
+    training,
+    upkeep,
+)
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
@@ -60,6 +74,8 @@ def run(
     strict: bool = False,
     models: Sequence[Model] = (),
     train: bool = True,
+    expectations: Sequence[Expectation] = (),
+    accept: str = "",
     wait_s: float = 0,
 ) -> Result:
     """Run what there is to do under the lease, and release it if it passes its audit.
@@ -67,6 +83,8 @@ def run(
     since, day      only what was delivered between them counts
     chosen          only these tables are refreshed
     models          are trained if due (and `train`), and score on the candidate
+    expectations    what the departments ask of the candidate
+    accept          why it is released even if it is not as expected
     wait_s          so long a backfill is waited for, which lets others in between its chunks
     """
     check_disk(conf)
@@ -100,7 +118,8 @@ def run(
         versions = _learn(builder, journal, models, ahead, result, conf, train=train)
         if publish:
             seconds = time.monotonic() - started
-            _release(conf, journal, builder, tables, chosen, ahead, result, versions, name, seconds, strict)
+            asked = (expectations, accept)
+            _release(conf, journal, builder, tables, chosen, ahead, result, versions, name, seconds, strict, asked)
             _keep_up(conf, journal, tables)
         if conf.lineage.ahead:
             _lineage(conf, builder, tables)
@@ -271,15 +290,17 @@ def _version(
 def _release(
     conf: Conf, journal: Journal, builder: Builder, tables: Sequence[Table], chosen: Iterable[Table] | None,
     ahead: Prospect, result: Result, models: dict[str, str], name: str, seconds: float, strict: bool,
+    asked: tuple[Sequence[Expectation], str],
 ) -> None:  # fmt: skip
     last = release.newest(journal)
     complete = {s: r.body.get("through") for r in journal.of("intake") for s in [r.subject]}
     others = _of_other_departments(tables, chosen, builder, last)
     held = _held_back(others | result.failed, builder, tables, ahead.as_of)
     body = release.candidate(tables, builder.states, held, last, complete, conf, ahead.as_of)
-    result.findings = audit.findings(
-        [t for t in tables if t.id not in others], builder.states, journal, conf, last, set(held)
-    )
+    own = [t for t in tables if t.id not in others]
+    result.findings = audit.findings(own, builder.states, journal, conf, last, set(held))
+    if not result.findings:
+        body |= _gate(conf, journal, builder, own, body, last, result, name, *asked)
     crash.point("audited")
     if result.findings or (strict and held):
         for finding in result.findings:
@@ -293,6 +314,21 @@ def _release(
         body.get(k) == last.body.get(k) for k in ("tables", "stale", "as_of", "models", "sources")
     )
     result.release = last if unchanged else release.publish(journal, name, body)
+
+
+def _gate(
+    conf: Conf, journal: Journal, builder: Builder, tables: Sequence[Table], body: dict[str, Any],
+    last: release.Release | None, result: Result, name: str, expectations: Sequence[Expectation], accept: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Judge the candidate: what stops it becomes a finding, or, if that is accepted, a word in the release."""
+    verdict = gate.passed(conf, journal, tables, builder.states, body, last, expectations, run=name)
+    if verdict.stops and accept:
+        said = [f"{f.table}: {f.said}" for f in verdict.stops]
+        journal.append(name, ("accepted", "", {"reason": accept, "findings": said}))
+        log.warning("released all the same (%s): %s", accept, said[0])
+        return {"accepted": {"reason": accept, "findings": said[:10]}}
+    result.findings = [audit.Finding("quality", f.table, f.said) for f in verdict.stops]
+    return {}
 
 
 def _of_other_departments(

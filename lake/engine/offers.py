@@ -1,4 +1,4 @@
-"""Verbs about what the lake has to offer: `lake contracts`, `lake docs` and `lake profile`."""
+"""Verbs about what the lake has to offer, and how good it is: `lake contracts`, `docs`, `profile` and `quality`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lake.core.errors import WrongUse
+from lake.core.errors import WrongUse, unknown_name
 from lake.engine.conf import HOME, load
 from lake.engine.verb import Debug, Env, Json, print_json, print_table
 
@@ -161,4 +161,36 @@ def _propose(file: Path, department: str | None, name: str | None, env: str, as_
     print(f"Put it into {public if place.is_public else own}; then ./spark-submit.sh plan.", file=sys.stderr)
 
 
-VERBS: list[Callable[..., None]] = [docs, profile]
+def quality(
+    run: Annotated[str | None, typer.Option(help="of this run (default: the newest one that was judged)")] = None,
+    env: Env = "local",
+    as_json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """What the tables of a candidate were expected to be as a whole, and what they were."""
+    from lake.engine import quality as ledger
+    from lake.engine.control import Journal
+
+    conf = load(env)
+    known = ledger.audited(Journal(conf.root))
+    if not known:
+        raise WrongUse(f"Nothing was judged in {conf.root} yet.", hint="run ./spark-submit.sh nightly first.")
+    if run is not None and run not in known:
+        raise unknown_name("run", run, known)
+    found = ledger.of_runs(conf.root, [run or known[-1]])
+    if as_json:
+        print_json(found)
+        return
+    broken = [f for f in found if f["success"] is False]
+    unjudged = sum(f["success"] is None for f in found)
+    title = f"{run or known[-1]}: {len(found) - unjudged} expectations judged, {len(broken)} broken"
+    rows = [["✗" if f["severity"] == "stop" else "⚠", f["table"], f["expectation"], f["said"]] for f in broken]
+    if rows:
+        print_table(title, ["", "table", "expectation", "what was found"], rows)
+    else:
+        print(title)
+    if unjudged:
+        print(f"{unjudged} were not judged, most for lack of earlier releases  → lake quality --json")
+
+
+VERBS: list[Callable[..., None]] = [docs, profile, quality]

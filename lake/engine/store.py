@@ -487,6 +487,18 @@ def some(path: Path, most: int, *, at: int | None = None, columns: Sequence[str]
     return found.head(most, columns=list(columns), filter=good)
 
 
+def sampled(path: Path, most: int, *, at: int, columns: Sequence[str], where: Any = None) -> tuple[pa.Table, int]:
+    """Every n-th of the rows of a version as Arrow, so that about `most` are held at once; and n."""
+    found = Log(path, at)._table.to_pyarrow_dataset(filesystem=_files(path))
+    every = max(1, -(-found.count_rows(filter=where) // most))
+    taken, passed = [], 0
+    for batch in found.to_batches(columns=list(columns), filter=where):
+        start = -passed % every
+        passed += batch.num_rows
+        taken.append(batch if every == 1 else batch.take(pa.array(range(start, batch.num_rows, every), pa.int64())))
+    return pa.Table.from_batches(taken, pa.schema([found.schema.field(c) for c in columns])), every
+
+
 def _files(path: Path) -> SubTreeFileSystem:
     """A table's files as Arrow reads them itself. Those of delta-rs call Python from threads of Arrow's: one that is
     late finds it gone, and aborts a command that had ended well."""

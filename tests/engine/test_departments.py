@@ -59,7 +59,7 @@ class Two:
             env="two",
             lake={"root": str(home / "lake"), "raw": str(self.raw)},
             disk={"free_mb": 1},
-            audit={"min_lines": 1},
+            gate={"min_lines": 1},
         )
 
     def land(self, domain: str, day: str, *lines: str) -> None:
