@@ -19,6 +19,14 @@ from lake.engine.figures import Touched
 
 log = logging.getLogger("lake")
 
+KINDS = {
+    "rows": "No table has far fewer rows than at its last release.",
+    "rejected share": "Of the lines that a source delivered, few are rejected.",
+    "hours behind": "A table tells of everything until as late as its terms say.",
+    "empty share": "New rows lack a value no more often than those of earlier releases.",
+    "mean": "The mean of new rows is about what it was in earlier releases.",
+}
+"""The kinds of figures, and what is expected of each."""
 RUNS = 30
 """Of so many released runs what they found is looked through for history."""
 
@@ -83,7 +91,7 @@ def _of_rejected(conf: Conf, table: Table, state: State, since: int) -> Iterator
     rejected = state.rejected - (before["rejected"] if before else 0)
     if table.is_typed and new >= conf.gate.min_lines:
         share, most = max(rejected, 0) / new if new else 0.0, conf.gate.max_rejected_share
-        said = f"{rejected:,} of {new:,} new lines are rejected (at most {most:.0%} may be)"
+        said = f"{rejected:,} of {new:,} new lines are rejected (at most {100 * most:g}% may be)"
         yield Figure("rejected share", table.id, state.version, "", share, None, most, said)
 
 

@@ -104,12 +104,13 @@ def passed(
             verdict.findings += _told_of_figures(one, [f for f in told if f.kind == one.batch.name and not f.skipped])
     verdict.cpu_s = round(time.process_time() - started, 1)
     if verdict.findings:
-        _write(conf, journal, run, verdict)
+        _write(conf, journal, run, verdict, bounds.KINDS | {e.id: e.doc.splitlines()[0] for e in expectations})
         _say(verdict, first=last is None)
     return verdict
 
 
-def _write(conf: Conf, journal: Journal, run: str, verdict: Verdict) -> None:
+def _write(conf: Conf, journal: Journal, run: str, verdict: Verdict, docs: Mapping[str, str]) -> None:
+    """Into the ledger, the journal and the pages; nobody's release hangs on the first and the last of them."""
     try:
         quality.write(conf.root, run, verdict.findings)
     except Fenced:
@@ -117,6 +118,13 @@ def _write(conf: Conf, journal: Journal, run: str, verdict: Verdict) -> None:
     except LakeError as e:
         log.error("gate: %s; what was found is not written down there", e.message)
     journal.append(run, ("gate", "", verdict.as_json()))
+    if verdict.judged:
+        from lake.engine.docs import quality as pages
+
+        try:
+            pages.write(conf.root, run, verdict.judged, docs)
+        except Exception as e:
+            log.error("gate: no pages of it: %s", said_safely(e), exc_info=log.isEnabledFor(logging.DEBUG))
 
 
 def _say(verdict: Verdict, *, first: bool) -> None:

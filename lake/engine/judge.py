@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_SECTIONS = "{% for section in sections %}{% set section_loop = loop %}{% include 'section.j2' %}{% endfor %}"
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows, and what is asked of them; `names`: the columns that name a row."""
@@ -120,3 +123,13 @@ def _trouble(info: dict[str, Any]) -> str:
     """What Great Expectations says went wrong, if something did: of all or of one of its metrics."""
     infos = [info, *(i for i in info.values() if isinstance(i, dict))]
     return next((str(i["exception_message"]) for i in infos if i.get("raised_exception")), "")
+
+
+def sections(result: Any) -> str:
+    """What Great Expectations tells of a batch, as the inner part of a page in its own words and classes."""
+    from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+    from great_expectations.render.view.view import DefaultJinjaPageView
+
+    told = ValidationResultsPageRenderer().render(result).to_json_dict()
+    made: str = DefaultJinjaPageView().env.from_string(_SECTIONS).render(told)
+    return made

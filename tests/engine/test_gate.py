@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import socket
 import subprocess
 import sys
@@ -265,3 +266,17 @@ def test_nothing_is_sent_to_anybody(candidate: Candidate, monkeypatch: pytest.Mo
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
     candidate.hold(movements, moved(400), rejected=600)
     assert candidate.judged().stops
+
+
+def test_the_pages_of_the_newest_run_need_no_network(candidate: Candidate) -> None:
+    place = candidate.conf.root / "docs" / "quality"
+    candidate.hold(movements, moved(400), rejected=600)
+    candidate.judged()
+    page = (place / "rejected-share.html").read_text(encoding="utf-8")
+    assert movements.id in page and "must always be greater than or equal to" in page
+    for file in place.iterdir():
+        said = file.read_text(encoding="utf-8")
+        assert "<script" not in said and not re.search(r'(src|href)="(https?:)?//', said), file.name
+    candidate.hold(movements, moved(1000))
+    candidate.judged()
+    assert "nightly-2" in (place / "index.html").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from lake.core.table import Table
 from lake.engine import contracts, lineage
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
-from lake.engine.docs import example, pages
+from lake.engine.docs import example, pages, quality
 from lake.engine.docs.pages import Site
 from lake.engine.release import Lake, newest
 
@@ -42,6 +42,8 @@ def write(conf: Conf, tables: Sequence[Table], models: Sequence[Model], reports:
     (unfinished / "index.html").write_text(pages.index(site), encoding="utf-8")
     for table in tables:
         (unfinished / pages.file_of(table)).write_text(pages.of_table(site, table), encoding="utf-8")
+    if quality.place(conf.root).is_dir() and out == quality.place(conf.root).parent:
+        quality.place(conf.root).rename(unfinished / "quality")
     shutil.rmtree(out, ignore_errors=True)
     unfinished.rename(out)
     log.info("docs %s: %d tables%s", out, len(tables), f" at release {last.number}" if last else "")

@@ -179,7 +179,7 @@ def _facts(site: Site, table: Table, contract: Contract) -> Iterator[tuple[str, 
     else:
         yield "Fresh within", f"{terms.fresh_hours} h"
         yield "One row per", ", ".join(f"<code>{escape(k)}</code>" for k in table.keys)
-        yield "In SQL", f"<code>{_breakable(table.sql_name)}</code>"
+        yield "In SQL", f"<code>{breakable(table.sql_name)}</code>"
     if entry and site.release:
         stale = site.release.stale.get(table.id)
         yield (
@@ -245,7 +245,7 @@ def _columns(site: Site, table: Table, contract: Contract) -> str:
         must += [f"<code>{escape(rule)}</code>"] if rule and not table.is_source else []
         must += ['<span class="tag">personal</span>'] if said.get("personal") else []
         cells = {
-            "type": f"<code>{_breakable(p['physicalType'])}</code>",
+            "type": f"<code>{breakable(p['physicalType'])}</code>",
             "unit": escape(said.get("unit", "")),
             "rules": "<br>".join(m for m in must if m),
             "what it says": _prose(p.get("description", "")),
@@ -275,7 +275,7 @@ def _origin(site: Site, table: Table, column: str) -> str:
         if c in BESIDE:
             links.append(BESIDE[c])
             continue
-        name = _breakable(f"{t.rpartition('.')[2]}.{c}")
+        name = breakable(f"{t.rpartition('.')[2]}.{c}")
         links.append(f'<a href="{escape(t)}.html#c-{escape(c)}"><code>{name}</code></a>')
     return "<br>".join(links + ([f"and {len(found) - 4} more"] if len(found) > 4 else []))
 
@@ -285,7 +285,7 @@ def _prose(text: str) -> str:
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
-def _breakable(name: str) -> str:
+def breakable(name: str) -> str:
     """A long name or type that may go on in the next line where one of its parts ends."""
     parts = re.split(r"(?<=[._,<:])", name) if len(name) > LONG else [name]
     return "<wbr>".join(escape(p) for p in parts)
