@@ -40,6 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--start", type=day, default=date(2026, 1, 5), metavar="YYYY-MM-DD")
     options.add_argument("--from", dest="since", type=day, metavar="YYYY-MM-DD", help="first day written")
     options.add_argument("--to", dest="until", type=day, metavar="YYYY-MM-DD", help="last day written")
+    options.add_argument(
+        "--dirt", type=float, default=0.0, metavar="SHARE", help="of all lines that break off, as 0.6 (default: 0)"
+    )
     options.add_argument("--gz", action="store_true", help="pack telemetry")
     try:
         given = vars(options.parse_args(arguments))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from lake.core.errors import WrongUse
 from lake.simulate.books import COLUMNS, Books
+from lake.simulate.breakage import broken_off
 from lake.simulate.company import Company
 from lake.simulate.dirt import Plant, deliver
 from lake.simulate.truth import write_plants, write_truth
@@ -53,30 +54,34 @@ def simulate(
     since: date | None = None,
     until: date | None = None,
     gz: bool = False,
+    dirt: float = 0.0,
 ) -> Written:
     """Write the dt folders from `since` to `until` (default: all `days`, 60) of a company, and its truth as of `until`.
 
-    hz is samples per joint and second; suppliers 0 means as many as the items need. The same settings give the same
-    bytes; `days`, `since` and `until` only choose which are written. Raises WrongUse for a span that makes no sense,
-    and for an `out` that holds another company.
+    hz is samples per joint and second; suppliers 0 means as many as the items need; of the lines a share of `dirt`
+    breaks off, besides what goes wrong with a company now and then. The same settings give the same bytes; `days`,
+    `since` and `until` only choose which are written. Raises WrongUse for a span that makes no sense, and for an `out`
+    that holds another company.
     """
     began, company = time.monotonic(), Company(seed, start, items, robots, float(hz), suppliers)
     length = days if days is not None else max(60, company.number(until or since or start) + 1)
     first, last = _span(company, length, since, until)
+    if not 0 <= dirt <= 1:
+        raise WrongUse(f"--dirt {dirt} is no share of the lines.", hint="0.6 is sixty of a hundred.")
     root = Path(out)
     _settle(root, company, gz)
     books = Books(company, last)
     plants: list[Plant] = []
     files = size = 0
     others = [s for s in COLUMNS if s != _TELEMETRY]
-    jobs = [(company, n, gz, root) for n in range(first, last + 1)]
+    jobs = [(company, n, gz, root, dirt) for n in range(first, last + 1)]
     if len(jobs) * robots * 6 * 86400 * hz < _ALONE_BELOW_LINES:
         done = [_write_telemetry(*job) for job in jobs]
-        done += [_write_sources(books, others, job[1], gz, root) for job in jobs]
+        done += [_write_sources(books, others, job[1], gz, root, dirt) for job in jobs]
     else:
         with ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn")) as pool:
             running = [pool.submit(_write_telemetry, *job) for job in jobs]
-            done = [_write_sources(books, others, job[1], gz, root) for job in jobs]
+            done = [_write_sources(books, others, job[1], gz, root, dirt) for job in jobs]
             done += [r.result() for r in running]
     for written, n, of_day in done:
         files, size = files + n, size + written
@@ -114,15 +119,20 @@ def _settle(root: Path, company: Company, gz: bool) -> None:
     path.write_text(json.dumps(settings, indent=1) + "\n")
 
 
-def _write_telemetry(company: Company, number: int, gz: bool, root: Path) -> tuple[int, int, list[Plant]]:
-    return _write_sources(Books(company, number), [_TELEMETRY], number, gz, root)
+def _write_telemetry(company: Company, number: int, gz: bool, root: Path, dirt: float) -> tuple[int, int, list[Plant]]:
+    return _write_sources(Books(company, number), [_TELEMETRY], number, gz, root, dirt)
 
 
-def _write_sources(books: Books, sources: list[str], number: int, gz: bool, root: Path) -> tuple[int, int, list[Plant]]:
+def _write_sources(
+    books: Books, sources: list[str], number: int, gz: bool, root: Path, dirt: float
+) -> tuple[int, int, list[Plant]]:
     """Write one day of some sources; each folder gets its marker when it is complete."""
     size, count, plants = 0, 0, []
     for source in sources:
         files, found = deliver(books, source, number)
+        if dirt:
+            files, broken = broken_off(books, number, files, dirt)
+            found = [*found, *broken]
         packed = gz and source == _TELEMETRY
         domain, name = source.split(".")
         folder = root / "raw" / domain / name / f"dt={books.company.day(number)}"

@@ -350,3 +350,23 @@ def test_telemetry_is_written_fast() -> None:
     size = sum(len(block) for block in day_blocks(busy, 0))
     assert size > 50e6
     assert size / 1e6 / (time.process_time() - began) > 20, "MB per CPU-second"
+
+
+def test_a_share_of_all_lines_breaks_off_if_asked_for(tmp_path: Path) -> None:
+    simulate(tmp_path / "whole", days=1, robots=1, items=20, hz=0.0002)
+    simulate(tmp_path / "broken", days=1, robots=1, items=20, hz=0.0002, dirt=0.6)
+    for source in ("robot/telemetry", "supply/supplier_parts"):
+        whole, broken = (
+            [
+                line
+                for f in sorted((tmp_path / home / "raw" / source).glob("dt=*/*"))
+                for line in f.read_bytes().splitlines()
+            ]
+            for home in ("whole", "broken")
+        )
+        cut = sum(a != b for a, b in zip(whole, broken, strict=True))
+        told = [p["records"] for p in planted(tmp_path / "broken") if p["kind"] == "breakage"]
+        assert 0.4 < cut / len(whole) < 0.75
+        assert cut in told
+    with pytest.raises(WrongUse, match="no share"):
+        simulate(tmp_path / "never", days=1, dirt=60)
