@@ -60,6 +60,7 @@ def overview(*, facts: Facts) -> Page:
         if not s["why"].startswith("below ")
     ]
     notes += [f"{source}: {said}" for source, account in sorted(facts.sources.items()) for said in _problems(account)]
+    notes += [f"{q['table']}: {q['said']}" for q in facts.quality[:3]]
     slow = [s for s in facts.steps if is_slow(s.seconds, s.usual)]
     notes += [f"{s.table} took {s.seconds:,.0f} s, {s.usual:,.0f} s by the median of its nights" for s in slow[:3]]
     return Page(

@@ -156,7 +156,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the journal knows of a release, beside the tables' rows. `steps`: of the night that made it."""
+    """What the journal knows of a release, beside the tables' rows.
+
+    steps     of the night that made it
+    quality   what of its tables was not as expected: table, severity and said of each
+    """
 
     release: int
     as_of: date
@@ -166,6 +170,7 @@ class Facts:
     stale: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     cards: tuple[Mapping[str, Any], ...] = ()
     steps: tuple[Step, ...] = ()
+    quality: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

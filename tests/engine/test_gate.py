@@ -27,6 +27,7 @@ from lake.engine import gate, quality, release
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.gate import Verdict
+from lake.engine.report import facts
 from tests.engine import five_tables
 from tests.engine.five_tables import balance, daily, last_seen, movements, overview
 
@@ -139,7 +140,12 @@ def test_values_that_go_missing_are_said(candidate: Candidate) -> None:
         rows += seen(FIRST + timedelta(n), missing)
         candidate.hold(last_seen, rows)
         verdict = candidate.judged()
-    assert "quantity is empty in 90% of the new rows, usually in 1%" in [f.said for f in verdict.warnings]
+    assert [f.said for f in verdict.warnings] == ["quantity is empty in 90% of the new rows, usually in 1%"]
+    released = release.newest(candidate.journal)
+    assert released and facts.gate(released, candidate.journal) == "passed, 1 warning"
+    assert quality.lines(candidate.journal, released.run) == [
+        f"⚠ {last_seen.id}: {verdict.warnings[0].said}  → lake quality"
+    ]
 
 
 def test_departments_ask_about_the_touched_days_only(candidate: Candidate) -> None:

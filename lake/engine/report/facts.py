@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from statistics import median
 from typing import Any
 
-from lake.core.report import Facts, Night, Reject, Step
+from lake.core.report import Facts, Night, Reject, Step, counted
 from lake.core.table import Table
 from lake.engine import artefact, intake, store
 from lake.engine.control import Journal
@@ -35,7 +35,13 @@ def gathered(lake: Lake, journal: Journal) -> Facts:
         stale=lake.release.stale,
         cards=tuple(cards(lake)),
         steps=tuple(steps(lake.release, journal)),
+        quality=tuple(quality(lake.release, journal)),
     )
+
+
+def quality(release: Release, journal: Journal) -> list[dict[str, Any]]:
+    """What of the release's tables was not as expected: the first ten, those first that would have stopped it."""
+    return next((r.body["broken"] for r in journal.of("gate") if r.run == release.run), [])
 
 
 def steps(release: Release, journal: Journal) -> Iterator[Step]:
@@ -62,7 +68,10 @@ def gate(release: Release, journal: Journal) -> str:
         return f"passed; refused {refused[-1].at:%d %b %Y}, so readers stay here"
     if release.body.get("restores"):
         return f"passed; back to release {release.body['restores']}"
-    return f"passed, {len(release.stale)} tables stale" if release.stale else "passed"
+    if accepted := release.body.get("accepted"):
+        return f"not passed; released all the same: {accepted['reason']}"
+    warned = f", {counted(n, 'warning')}" if (n := len(quality(release, journal))) else ""
+    return f"passed{warned}, {len(release.stale)} tables stale" if release.stale else f"passed{warned}"
 
 
 def nights(lake: Lake, journal: Journal, as_of: date, rejects: Counts) -> Iterator[Night]:
