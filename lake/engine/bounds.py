@@ -139,7 +139,7 @@ def past(conf: Conf, journal: Journal) -> dict[tuple[str, str], list[float]]:
     try:
         told = quality.of_runs(conf.root, runs)
     except LakeError as e:  # it only says what was usual
-        log.warning("gate: %s; nothing is held against history", e.message)
+        log.warning("gate: %s Nothing is held against history.", e.message)
         told = []
     for row in told:
         if row["observed"] is not None:

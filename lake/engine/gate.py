@@ -116,7 +116,7 @@ def _write(conf: Conf, journal: Journal, run: str, verdict: Verdict, docs: Mappi
     except Fenced:
         raise
     except LakeError as e:
-        log.error("gate: %s; what was found is not written down there", e.message)
+        log.error("gate: %s What was found is not written down there.", e.message)
     journal.append(run, ("gate", "", verdict.as_json()))
     if verdict.judged:
         from lake.engine.docs import quality as pages

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from lake.core.errors import LakeError
 from lake.core.expect import Severity
 from lake.engine import store
 from lake.engine.control import Journal
@@ -66,11 +68,11 @@ def path(root: Path) -> Path:
 
 def write(root: Path, run: str, findings: Sequence[Finding]) -> None:
     """Append what a run found."""
-    if not findings:
-        return
     now = datetime.now(UTC)
-    first = 1 + (pc.max(store.rows(path(root), columns=["seq"])["seq"]).as_py() or 0 if exists(root) else 0)
-    ledger = Ledger(path(root), SCHEMA)
+    with _readable(root):
+        known = store.rows(path(root), columns=["seq"])["seq"] if exists(root) else None
+        ledger = Ledger(path(root), SCHEMA)
+    first = 1 + (pc.max(known).as_py() or 0 if known is not None else 0)
     ledger.append([{"seq": n, "at": now, "run": run, **vars(f)} for n, f in enumerate(findings, first)])
     ledger.compact()
 
@@ -83,8 +85,28 @@ def of_runs(root: Path, runs: Collection[str]) -> list[dict[str, Any]]:
     """What these runs found, oldest first."""
     if not runs or not exists(root):
         return []
-    found: list[dict[str, Any]] = store.rows(path(root), where=[("run", "in", sorted(runs))]).sort_by("seq").to_pylist()
+    with _readable(root):
+        rows = store.rows(path(root), where=[("run", "in", sorted(runs))])
+    found: list[dict[str, Any]] = rows.sort_by("seq").to_pylist()
     return found
+
+
+def upkeep(root: Path) -> None:
+    """Few files, and none that compaction left."""
+    if exists(root):
+        with _readable(root):
+            Ledger(path(root), SCHEMA).upkeep()
+
+
+@contextmanager
+def _readable(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except LakeError as e:
+        raise LakeError(
+            f"{path(root)} is damaged: it cannot be read.",
+            hint="delete it; the next run begins a new one, and what is usual is learnt anew.",
+        ) from e
 
 
 def audited(journal: Journal) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lake.core.table import Table
-from lake.engine import damage, release, store
+from lake.engine import damage, quality, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.release import Release
@@ -31,7 +31,7 @@ def maintain(
     chosen: Collection[Table] | None = None,
     now: datetime | None = None,
 ) -> list[str]:
-    """Compact, checkpoint and vacuum every table (or those chosen), and the journal; says what was done.
+    """Compact, checkpoint and vacuum every table (or those chosen), journal and quality; says what was done.
 
     Only for a holder of the lease, and with no task open. A damaged table is left as it is.
     """
@@ -62,6 +62,7 @@ def maintain(
     oldest = kept[0].number if kept else None
     journal.append(run, ("upkeep", "", {"said": done, "release": oldest}))
     journal.upkeep()
+    quality.upkeep(conf.root)
     return [*done, f"upkeep done; releases since {oldest} are kept" if kept else "upkeep done"]
 
 
