@@ -115,7 +115,8 @@ def of_columns(
                 history = known.get((it.table.id, f"{kind} of {column.name}"), ())
                 why = "" if len(history) >= gate.min_history else "no release before" if first else "too few releases"
                 usual = median(history) if history else 0.0
-                width = max(gate.spread * _spread(history), slack or gate.slack_mean * abs(usual))
+                chance = max(_spread(history), column.error if kind == "mean" else 0.0)
+                width = max(gate.spread * chance, slack or gate.slack_mean * abs(usual))
                 least, most = (None if kind == "empty share" else usual - width), usual + width
                 said = (
                     f"{column.name} is empty in {observed:.0%} of the new rows, usually in {usual:.0%}"

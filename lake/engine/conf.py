@@ -66,8 +66,10 @@ class GateSection(_Section):
     max_loss: float = Field(0.5, ge=0, le=1, description="of a table's rows since its last release")
     min_rows: int = Field(100, ge=1, description="tables, and new rows, of fewer are not held against earlier releases")
     history: int = Field(10, ge=1, description="so many releases say what is usual")
-    min_history: int = Field(3, ge=1, description="before so many told of a figure, it is not judged")
-    spread: float = Field(6, gt=0, description="a figure may be so many usual deviations from its median,")
+    min_history: int = Field(5, ge=1, description="before so many told of a figure, it is not judged")
+    spread: float = Field(
+        6, gt=0, description="a figure may be so many usual deviations, or errors by chance, from its median,"
+    )
     slack_mean: float = Field(0.5, gt=0, description="a mean at least this share of it,")
     slack_empty: float = Field(0.2, gt=0, le=1, description="a share of empty values at least so much more")
     most_rows: int = Field(200_000, ge=1000, description="of a table are held at once; of more, every n-th is judged")

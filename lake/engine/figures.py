@@ -37,12 +37,16 @@ class Touched:
 
 @dataclass(frozen=True)
 class ColumnFigures:
-    """Of the touched rows of a column: how many, the share without a value (if any may), their mean (if measured)."""
+    """Of the touched rows of a column: how many, the share without a value (if any may), their mean (if measured).
+
+    error   the standard error of the mean: by how much it is off by chance, with so many rows
+    """
 
     name: str
     rows: int
     empty: float | None
     mean: float | None
+    error: float = 0.0
 
 
 def touched(table: Table, state: State, since: int) -> Touched | None:
@@ -70,8 +74,11 @@ def of_columns(root: Path, it: Touched, most: int) -> list[ColumnFigures]:
 
 def _figures(column: Column, values: pa.ChunkedArray) -> ColumnFigures:
     empty = values.null_count / len(values) if column.null else None
-    mean = pc.mean(pc.cast(values, pa.float64(), safe=False)).as_py() if _measured(column.stored) else None
-    return ColumnFigures(column.name, len(values), empty, mean)
+    if not _measured(column.stored) or values.null_count == len(values):
+        return ColumnFigures(column.name, len(values), empty, None)
+    floats = pc.cast(values, pa.float64(), safe=False)
+    error = pc.stddev(floats).as_py() / (len(values) - values.null_count) ** 0.5
+    return ColumnFigures(column.name, len(values), empty, pc.mean(floats).as_py(), error)
 
 
 def _measured(kind: Any) -> bool:
