@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lake.core.errors import WrongUse
 from lake.core.graph import select
 from lake.core.table import Table
-from lake.engine.audit import Finding
 from lake.engine.conf import load
 from lake.engine.door import Options, said_safely, stop_on_sigterm
+
+if TYPE_CHECKING:
+    from lake.engine.audit import Finding
 
 log = logging.getLogger("lake")
 
