@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from lake.company import gold
 from lake.core.expect import ask, expectation
 from lake.warehouse import gold as warehouse
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 ALL = "*"
 """The site that stands for the company as a whole."""
@@ -21,7 +24,7 @@ def stock_is_worth_its_cost(positions: pd.DataFrame) -> pd.DataFrame:
     known = positions.dropna(subset=["unit_cost", "value"])
     worth = known.assign(worth=known["on_hand"] * known["unit_cost"]).groupby(["site", "currency"])[["worth", "value"]]
     total = worth.sum()
-    return pd.DataFrame({"off": (total["value"] - total["worth"]) / total["worth"].abs().clip(lower=1)})
+    return total.assign(off=(total["value"] - total["worth"]) / total["worth"].abs().clip(lower=1))
 
 
 @expectation(
@@ -30,6 +33,8 @@ def stock_is_worth_its_cost(positions: pd.DataFrame) -> pd.DataFrame:
 )
 def positions_of_all_sites_are_there(positions: pd.DataFrame, months: pd.DataFrame) -> pd.DataFrame:
     """Every site with a balance has positions, and so has the company as a whole."""
+    import pandas as pd
+
     wanted = pd.Series([*months["site"].unique(), ALL])
     return pd.DataFrame({"site": wanted, "is_there": wanted.isin(positions["site"])})
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from lake.core.expect import ask, expectation
 from lake.robot import gold, silver
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @expectation(
@@ -28,7 +31,7 @@ def joints_run_as_joints_do(days: pd.DataFrame) -> pd.DataFrame:
 def the_joints_of_a_robot_are_sampled_alike(days: pd.DataFrame) -> pd.DataFrame:
     """No joint sends less than half of what the joint of its robot sends that sends most."""
     sent = days[days["samples"] > 0]
-    return pd.DataFrame({"share": sent["samples"] / sent.groupby(["serial", "day"])["samples"].transform("max")})
+    return sent.assign(share=sent["samples"] / sent.groupby(["serial", "day"])["samples"].transform("max"))
 
 
 @expectation(
@@ -38,4 +41,4 @@ def the_joints_of_a_robot_are_sampled_alike(days: pd.DataFrame) -> pd.DataFrame:
 def faults_are_of_known_robots(faults: pd.DataFrame, robots: pd.DataFrame) -> pd.DataFrame:
     """Nearly every fault of the fleet is of a robot that we know."""
     own = faults[faults["source_system"] == "fleet"]
-    return pd.DataFrame({"is_known": own["serial"].isin(robots["serial"])})
+    return own.assign(is_known=own["serial"].isin(robots["serial"]))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from lake.core.expect import ask, expectation
 from lake.supply import gold
 from lake.supply.gold_dims import dim_part
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 OWN = "erp"
 """Lines of our own orders; public sets bring parts that nobody described."""
@@ -19,7 +22,7 @@ OWN = "erp"
 def open_order_lines_are_for_known_parts(lines: pd.DataFrame, parts: pd.DataFrame) -> pd.DataFrame:
     """Nearly every open order line is for a part that is described."""
     waited_for = lines[lines["is_open"] & (lines["source_system"] == OWN)]
-    return pd.DataFrame({"is_known": waited_for["part_id"].isin(parts["part_id"])})
+    return waited_for.assign(is_known=waited_for["part_id"].isin(parts["part_id"]))
 
 
 @expectation(
@@ -31,7 +34,8 @@ def due_lines_are_in_their_months(months: pd.DataFrame, lines: pd.DataFrame) -> 
     due = lines[(lines["promised_first"] <= months["as_of"].max()) & (lines["status"] != "cancelled")]
     there = due.groupby(due["promised_first"].dt.to_period("M")).size()
     told = months.groupby(months["month"].dt.to_period("M"))["lines_due"].sum()
-    return pd.DataFrame({"off": (there - told.reindex(there.index, fill_value=0)).abs()})
+    off: pd.Series[int] = (there - told.reindex(there.index, fill_value=0)).abs()
+    return off.to_frame("off")
 
 
 @expectation(

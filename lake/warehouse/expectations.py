@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from lake.core.expect import ask, expectation
 from lake.warehouse import gold, gold_demand
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @expectation(
@@ -35,5 +38,5 @@ def hardly_any_shelf_is_overdrawn(months: pd.DataFrame) -> pd.DataFrame:
 )
 def every_site_has_a_balance(months: pd.DataFrame, days: pd.DataFrame) -> pd.DataFrame:
     """A site where anything moved has balances."""
-    moved = days["site"].drop_duplicates()
-    return pd.DataFrame({"site": moved, "is_there": moved.isin(months["site"])})
+    moved = days.drop_duplicates("site")
+    return moved.assign(is_there=moved["site"].isin(months["site"]))
