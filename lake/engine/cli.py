@@ -225,7 +225,7 @@ def releases(env: Env = "local", as_json: Json = False, debug: Debug = False) ->
     rows = [
         [r.number, f"{r.at:%Y-%m-%d %H:%M}", r.body.get("as_of"), len(r.tables), len(r.stale),
          ", ".join(f"{m} {i[:8]}" for m, i in r.models.items()),
-         f"takes back {r.body['reverts']}" if r.body.get("reverts") else ""]
+         r.remark]
         for r in found
     ]  # fmt: skip
     print_table("Releases", ["release", "at (UTC)", "as of", "tables", "stale", "models", ""], rows)

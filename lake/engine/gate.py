@@ -102,22 +102,22 @@ def passed(
             verdict.findings += _told_of_rows(one, asked_of, states)
         else:
             verdict.findings += _told_of_figures(one, [f for f in told if f.kind == one.batch.name and not f.skipped])
-    verdict.cpu_s = round(time.process_time() - started, 1)
     if verdict.findings:
-        _write(conf, journal, run, verdict, bounds.KINDS | {e.id: e.doc.splitlines()[0] for e in expectations})
+        _keep(conf, run, verdict, bounds.KINDS | {e.id: e.doc.splitlines()[0] for e in expectations})
+        verdict.cpu_s = round(time.process_time() - started, 1)
+        journal.append(run, ("gate", "", verdict.as_json()))
         _say(verdict, first=last is None)
     return verdict
 
 
-def _write(conf: Conf, journal: Journal, run: str, verdict: Verdict, docs: Mapping[str, str]) -> None:
-    """Into the ledger, the journal and the pages; nobody's release hangs on the first and the last of them."""
+def _keep(conf: Conf, run: str, verdict: Verdict, docs: Mapping[str, str]) -> None:
+    """Into the ledger and the pages; no release hangs on them."""
     try:
         quality.write(conf.root, run, verdict.findings)
     except Fenced:
         raise
     except LakeError as e:
         log.error("gate: %s What was found is not written down there.", e.message)
-    journal.append(run, ("gate", "", verdict.as_json()))
     if verdict.judged:
         from lake.engine.docs import quality as pages
 

@@ -48,6 +48,14 @@ class Release:
     def sources(self) -> dict[str, dict[str, Any]]:
         return dict(self.body.get("sources", {}))
 
+    @property
+    def remark(self) -> str:
+        """What sets it apart from a release that a night made and its gate let pass."""
+        if self.body.get("reverts"):
+            return f"takes back {self.body['reverts']}"
+        accepted = self.body.get("accepted")
+        return f"accepted: {accepted['reason']}" if accepted else ""
+
     def as_json(self) -> dict[str, Any]:
         return {
             "release": self.number,
@@ -57,6 +65,7 @@ class Release:
             "tables": {t: e["version"] for t, e in self.tables.items()},
             "models": self.models,
             "reverts": self.body.get("reverts"),
+            "accepted": self.body.get("accepted"),
         }
 
 

@@ -20,10 +20,10 @@ import pytest
 from deltalake import write_deltalake
 from pyspark.sql.pandas.types import to_arrow_schema
 
-from lake.core.errors import LakeError
+from lake.core.errors import LakeError, WrongUse
 from lake.core.expect import Expectation, ask, expectation
 from lake.core.table import SLICE, Table
-from lake.engine import gate, quality, release
+from lake.engine import door, gate, offers, quality, release
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.gate import Verdict
@@ -237,6 +237,27 @@ def test_what_was_found_is_written_down_and_told(candidate: Candidate) -> None:
     assert quality.lines(Journal(candidate.conf.root), "another run") == [said]
     candidate.judged()
     assert quality.audited(candidate.journal) == ["nightly-1", "nightly-2"]
+
+
+def test_a_verb_lists_what_was_broken(candidate: Candidate, capsys: pytest.CaptureFixture[str]) -> None:
+    env = candidate.conf.root.parent / "five.toml"
+    env.write_text(f'[lake]\nroot = "{candidate.conf.root}"\nraw = "{candidate.conf.raw}"\n', encoding="utf-8")
+    with pytest.raises(WrongUse, match="Nothing was judged"):
+        offers.quality(env=str(env))
+    candidate.hold(movements, moved(400), rejected=600)
+    candidate.judged()
+    offers.quality(env=str(env))
+    assert "nightly-1: 1 expectations judged, 1 broken" in capsys.readouterr().out
+    offers.quality(env=str(env), as_json=True)
+    assert {r["expectation"] for r in json.loads(capsys.readouterr().out)} >= {"rows", "rejected share"}
+    with pytest.raises(WrongUse, match="did you mean|Unknown run"):
+        offers.quality(run="nightly-7", env=str(env))
+
+
+def test_what_is_accepted_needs_a_reason() -> None:
+    assert door.options("nightly", ["--accept", "they moved"]).accept == "they moved"
+    with pytest.raises(WrongUse, match="needs a reason"):
+        door.options("build", ["--accept", " "])
 
 
 def test_history_that_cannot_be_read_is_no_reason_to_fail(candidate: Candidate) -> None:
