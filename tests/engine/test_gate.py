@@ -23,7 +23,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from lake.core.errors import LakeError, WrongUse
 from lake.core.expect import Expectation, ask, expectation
 from lake.core.table import SLICE, Table
-from lake.engine import door, gate, offers, quality, release
+from lake.engine import docs, door, gate, offers, quality, release
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.gate import Verdict
@@ -306,4 +306,5 @@ def test_the_pages_of_the_newest_run_need_no_network(candidate: Candidate) -> No
         assert "<script" not in said and not re.search(r'(src|href)="(https?:)?//', said), file.name
     candidate.hold(movements, moved(1000))
     candidate.judged()
-    assert "nightly-2" in (place / "index.html").read_text(encoding="utf-8")
+    docs.write(candidate.conf, five_tables.TABLES, [], [], place.parent)
+    assert "nightly-2" in (place / "index.html").read_text(encoding="utf-8"), "other pages do not take their place"
