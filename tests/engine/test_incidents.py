@@ -13,8 +13,10 @@ from typing import Any
 
 import pytest
 
+from lake.catalog import WATCHES
+from lake.engine import door, preflight
 from lake.simulate import dirt, simulate
-from tests.engine.told_nights import Nights
+from tests.engine.told_nights import SOURCES, TYPED, Nights
 
 FIRST = date(2026, 1, 5)
 BEFORE, GOOD = 36, 30
@@ -150,6 +152,14 @@ INCIDENTS = {
 }
 
 
+def delivered(simulated: Path, good: Nights, home: Path) -> Nights:
+    """The thirty nights once more, with the next one's delivery."""
+    nights = good.copied(home)
+    for folder in simulated.glob(f"*/*/dt={NIGHT}"):
+        shutil.copytree(folder, nights.conf.raw / folder.relative_to(simulated))
+    return nights
+
+
 def test_thirty_good_nights_with_a_month_end_and_a_holiday_give_no_alert(heard: list[str]) -> None:
     assert heard == []
 
@@ -158,9 +168,7 @@ def test_thirty_good_nights_with_a_month_end_and_a_holiday_give_no_alert(heard: 
 def test_an_incident_gives_one_alert_to_whom_it_concerns(
     incident: Callable[[Nights], None], good: Nights, heard: list[str], simulated: Path, tmp_path: Path
 ) -> None:
-    nights = good.copied(tmp_path / "nights")
-    for folder in simulated.glob(f"*/*/dt={NIGHT}"):
-        shutil.copytree(folder, nights.conf.raw / folder.relative_to(simulated))
+    nights = delivered(simulated, good, tmp_path / "nights")
     incident(nights)
     nights.load(NIGHT)
     said = nights.tell(NIGHT)
@@ -171,3 +179,16 @@ def test_an_incident_gives_one_alert_to_whom_it_concerns(
     assert said[0] == f"robolake told, night of {NIGHT}: readers {seen}"
     assert said[2].startswith("  → lake ")
     assert nights.tell(NIGHT) == []
+
+
+def test_a_night_that_has_nothing_to_do_tells_for_what_it_waits(
+    good: Nights, heard: list[str], simulated: Path, tmp_path: Path
+) -> None:
+    nights = delivered(simulated, good, tmp_path / "nights")
+    missing_source(nights)
+    env = tmp_path / "told.toml"
+    env.write_text(f'[lake]\nroot = "{nights.conf.root}"\nraw = "{nights.conf.raw}"\n', encoding="utf-8")
+    tables = [*SOURCES, *TYPED.values()]
+    assert preflight.ready(door.options("nightly", ["--env", str(env)]), tables, (), WATCHES) == door.NOTHING_TO_DO
+    [alert] = nights.alerts.open()
+    assert alert.id == "warehouse.movements/missing"

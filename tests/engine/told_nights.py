@@ -79,7 +79,8 @@ class Nights:
         journal.append(str(day), *[("closed", t.id, body) for (t, _, _), body in zip(tasks, closed, strict=True)])
         last = release.newest(journal)
         if last is None or last.body["as_of"] < as_of.isoformat():
-            release.publish(journal, str(day), {"tables": {}, "stale": {}, "as_of": as_of.isoformat()})
+            versions = {name: {"version": state.version} for name, state in journal.states().items()}
+            release.publish(journal, str(day), {"tables": versions, "stale": {}, "as_of": as_of.isoformat()})
         journal.compact()
         cache.save()
 
