@@ -54,14 +54,20 @@ def extract(x: float, before: Sequence[float], limits: AlertsSection) -> Odd:
     return x / middle if far and middle and not limits.extract_fewer * middle <= x <= limits.more * middle else None
 
 
-def level(x: float, before: Sequence[float], limits: AlertsSection, *, error: float = 0) -> Odd:
-    """A typical value that a unit, a currency or a decimal point decides. error: its standard error, as a logarithm."""
+def level(
+    x: float, before: Sequence[float], limits: AlertsSection, *, low: float | None = None, high: float | None = None
+) -> Odd:
+    """A typical value that a unit, a currency or a decimal point decides.
+
+    low, high   between what it surely lies: where what is usual does, too, it is not odd
+    """
     if min(before) <= 0 or x <= 0:
         return None
-    logs, here = [math.log(b) for b in before], math.log(x)
-    off, (lowest, highest) = here - median(logs), _ends(logs)
-    far = abs(off) > max(math.log(limits.level), limits.deviations * max(LEVEL_SPREAD, _spread(logs), error))
-    return math.exp(off) if far and not lowest <= here <= highest else None
+    logs, here, middle = [math.log(b) for b in before], math.log(x), median(before)
+    off, (lowest, highest) = here - math.log(middle), _ends(logs)
+    far = abs(off) > max(math.log(limits.level), limits.deviations * max(LEVEL_SPREAD, _spread(logs)))
+    is_sure = not (x if low is None else low) <= middle <= (x if high is None else high)
+    return math.exp(off) if far and is_sure and not lowest <= here <= highest else None
 
 
 def delay(x: float, before: Sequence[float], limits: AlertsSection) -> Odd:

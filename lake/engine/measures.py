@@ -29,10 +29,10 @@ ROWS = 8
 NUMBERS = ("int", "bigint", "double", "float")
 DELAY = "delay"
 """The number that says how many days a record was delivered after it happened."""
-ERROR = "error of "
-"""Before a column's name: the standard error of its median, as a logarithm."""
-IN_MEDIAN = 1.253 / 1.349
-"""Of a bell curve: the standard error of a median over that of a mean, and the deviations between two quartiles."""
+LOW, HIGH = "low of ", "high of "
+"""Before a column's name: between these values its true median lies, as good as certainly."""
+SURE = 4.5
+"""As certainly as a bell curve lies within so many deviations."""
 ALL_AT_ONCE = 7
 """So many nights are read together."""
 
@@ -94,7 +94,7 @@ class Measure:
         for table in self.files:
             columns, happened = measured_columns(table), event_time(table)
             names = [*columns, *([happened] if happened else [])]
-            todo = self._todo(table.id, [table], repr(names), days, known) if names else {}
+            todo = self._todo(table.id, [table], repr([LOW, HIGH, *names]), days, known) if names else {}
             if todo:
                 rows = self.rows(table, names, list(todo), max(todo))
                 for day, of in todo.items():
@@ -170,16 +170,21 @@ def _on(rows: pd.DataFrame, table: Table, day: str) -> pd.DataFrame:
 
 
 def _typical(rows: pd.DataFrame, columns: Sequence[str], happened: str | None, day: str) -> dict[str, float]:
-    """The median size of each column's values and how sure it is, and the median days between event and delivery."""
+    """The median size of each column's values and between what it surely lies, and the days between event and delivery.
+
+    These are the days by which nearly all records were late, or early: some late ones are no clock that is off.
+    """
     found: dict[str, float] = {}
     for name in columns:
         sizes = rows[name].astype(float).abs().dropna()
-        low, middle, high = sizes.quantile([0.25, 0.5, 0.75]) if len(sizes) >= ROWS else (0, 0, 0)
-        if low > 0:
-            found |= {name: middle, ERROR + name: IN_MEDIAN * math.log(high / low) / math.sqrt(len(sizes))}
+        if len(sizes) >= ROWS:
+            off = min(0.5, SURE / 2 / math.sqrt(len(sizes)))
+            low, middle, high = sizes.quantile([0.5 - off, 0.5, 0.5 + off])
+            found |= {name: middle, LOW + name: low, HIGH + name: high}
     if happened:
         when = rows[happened].astype("datetime64[ns, UTC]").dt.normalize()
         days = (datetime.fromisoformat(f"{day}T00:00:00+00:00") - when).dt.days.dropna()
         if len(days) >= ROWS:
-            found[DELAY] = days.median()
+            least, most = days.quantile([0.1, 0.9], interpolation="nearest")
+            found[DELAY] = max(0, least) or min(0, most)
     return {name: float(value) for name, value in found.items()}

@@ -13,7 +13,7 @@ from lake.core.table import Table
 from lake.core.watch import Watch
 from lake.engine import alerting
 from lake.engine.conf import Conf
-from lake.engine.measures import DELAY, ERROR, Nights
+from lake.engine.measures import DELAY, HIGH, LOW, Nights
 from lake.engine.volumes import Deliveries, Series
 
 LACK, REFUSED, FOUND, TOO_MANY, UNLIKE = range(5)
@@ -145,10 +145,12 @@ class Look:
         odd: dict[str, float] = {}
         any_judged = False
         for name, series in values.items():
-            if name.startswith(ERROR):
+            if name.startswith((LOW, HIGH)):
                 continue
-            error = values[ERROR + name][self.day] if name != DELAY else 0
-            judge = alerting.delay if name == DELAY else partial(alerting.level, error=error)
+            judge: alerting.Judge = alerting.delay
+            if name != DELAY:
+                low, high = values[LOW + name][self.day], values[HIGH + name][self.day]
+                judge = partial(alerting.level, low=low, high=high)
             judged = self._judged(judge, f"{short(table)}/values.{name}", series)
             any_judged |= judged is not None
             if judged and judged.odd is not None:

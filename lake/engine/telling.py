@@ -17,7 +17,7 @@ from lake.engine.alerts import Alerts, Change, changed
 from lake.engine.conf import HOME, Conf
 from lake.engine.control import Journal
 from lake.engine.door import said_safely
-from lake.engine.measures import ERROR, Measure
+from lake.engine.measures import HIGH, LOW, Measure
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,7 +170,7 @@ def shown(
             series["records"] = of.rows
     for table in (t for t in tables if id == f"{symptoms.short(t)}/values"):
         names = sorted({name for found in measured.values() if table.id in found for name in found[table.id].values})
-        series |= {n: symptoms.numbers(measured, table.id, n) for n in names if not n.startswith(ERROR)}
+        series |= {n: symptoms.numbers(measured, table.id, n) for n in names if not n.startswith((LOW, HIGH))}
     rows = None
     for watch in (w for w in watches if w.id == id):
         series["found"] = symptoms.numbers(measured, id, "found")

@@ -69,8 +69,8 @@ def test_a_number_is_odd_against_those_of_earlier_nights(
 
 
 def test_a_median_of_few_and_different_values_is_not_sure_enough_to_be_odd() -> None:
-    assert alerting.level(5, [1.0] * 14, LIMITS, error=0.05) == pytest.approx(5)
-    assert alerting.level(5, [1.0] * 14, LIMITS, error=0.7) is None
+    assert alerting.level(5, [1.0] * 14, LIMITS, low=4, high=6) == pytest.approx(5)
+    assert alerting.level(5, [1.0] * 14, LIMITS, low=1, high=40) is None
 
 
 def test_nights_are_of_four_kinds() -> None:

@@ -19,7 +19,7 @@ from lake.simulate import dirt, simulate
 from tests.engine.told_nights import SOURCES, TYPED, Nights
 
 FIRST = date(2026, 1, 5)
-BEFORE, GOOD = 36, 30
+BEFORE, GOOD = 29, 30
 LAST = FIRST + timedelta(BEFORE + GOOD - 1)
 NIGHT = LAST + timedelta(1)
 HOLIDAY, MONTH_END = date(2026, 2, 23), date(2026, 2, 27)
@@ -33,7 +33,7 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("simulated")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dirt, "CALENDAR", tuple(m for m in dirt.CALENDAR if m.kind != "cut_extract"))
-        simulate(out, days=BEFORE + GOOD + 1, items=100, hz=0.0003, start=FIRST)
+        simulate(out, days=BEFORE + GOOD + 1, items=80, hz=0.0003, start=FIRST)
     return out / "raw"
 
 
@@ -96,11 +96,11 @@ def half_an_extract(nights: Nights) -> None:
 
 
 def half_the_volume(nights: Nights) -> None:
-    rewrite(nights, "robot/work_cycles", NIGHT, lambda records: records[::2])
+    rewrite(nights, "robot/telemetry", NIGHT, lambda records: records[::2])
 
 
 def three_times_the_volume(nights: Nights) -> None:
-    rewrite(nights, "warehouse/movements", NIGHT, lambda rs: rs + renamed(rs, "A") + renamed(rs, "B"))
+    rewrite(nights, "robot/work_cycles", NIGHT, lambda records: records * 3)
 
 
 def another_unit(nights: Nights) -> None:
@@ -109,19 +109,19 @@ def another_unit(nights: Nights) -> None:
 
 def stuck_sensor(nights: Nights) -> None:
     stuck = {"temperature_c": 36.5}
-    is_it = lambda r: r["serial"] == "RB-0003" and r["joint"] == 2  # noqa: E731
+    is_it = lambda r: (r.get("serial"), r["joint"]) == ("RB-0003", 2)  # noqa: E731
     rewrite(nights, "robot/telemetry", NIGHT, each(lambda r: r | stuck if is_it(r) else r))
 
 
 def silent_robot(nights: Nights) -> None:
     for source in ("telemetry", "boots", "work_cycles", "faults"):
-        rewrite(nights, f"robot/{source}", NIGHT, lambda rs: [r for r in rs if r["serial"] != "RB-0002"])
+        rewrite(nights, f"robot/{source}", NIGHT, lambda rs: [r for r in rs if r.get("serial") != "RB-0002"])
 
 
 def clock_off_by_a_day(nights: Nights) -> None:
     tomorrow = (NIGHT + timedelta(1)).isoformat()
     for source in ("telemetry", "boots"):
-        off = lambda r: r | {"at": tomorrow + r["at"][10:]} if r["serial"] == "RB-0001" else r  # noqa: E731
+        off = lambda r: r | {"at": tomorrow + r["at"][10:]} if r.get("serial") == "RB-0001" else r  # noqa: E731
         rewrite(nights, f"robot/{source}", NIGHT, each(off))
 
 
@@ -141,8 +141,8 @@ def price_times_100(nights: Nights) -> None:
 INCIDENTS = {
     missing_source: ("warehouse.movements/missing", "warehouse"),
     half_an_extract: ("warehouse.customers/rows", "warehouse"),
-    half_the_volume: ("robot.work_cycles/rows", "robot"),
-    three_times_the_volume: ("warehouse.movements/rows", "warehouse"),
+    half_the_volume: ("robot.telemetry/rows", "robot"),
+    three_times_the_volume: ("robot.work_cycles/rows", "robot"),
     another_unit: ("robot.telemetry/values", "robot"),
     stuck_sensor: ("robot.stuck_sensors", "robot"),
     silent_robot: ("robot.silent_robots", "robot"),
