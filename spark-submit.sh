@@ -134,7 +134,8 @@ set_up() {
         echo "Bringing $venv in line with requirements.lock." >&2
         rm -f "$stamp"
     fi
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$home/requirements.lock" ||
+    # Compiling all modules would take longer than all else here; most are never imported, the others compiled then.
+    "$venv/bin/python" -m pip install --quiet --no-compile --disable-pip-version-check --require-hashes -r "$home/requirements.lock" ||
         complain "pip could not install what requirements.lock names (see above)." "With a network: ./spark-submit.sh setup"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e "$home"
     wanted_stamp >"$stamp"

@@ -37,7 +37,8 @@ AT_HAND = (
 _SHORT = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 """Without the second compiler the room for compiled code is 48 MB by default: the whole company's tables fill that, and
 the JVM dies."""
-_STACK = "-Xss4m -XX:+UseParallelGC -XX:-DontCompileHugeMethods -Dderby.system.home=/tmp"
+_STACK = "-Xss4m -XX:+UseParallelGC -XX:MetaspaceSize=256m -XX:-DontCompileHugeMethods -Dderby.system.home=/tmp"
+"""Spark's classes fill the room from which on the JVM collects all garbage by default (21 MB, then 35) as it starts."""
 
 
 def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
