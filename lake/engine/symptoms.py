@@ -188,7 +188,7 @@ def of_the_end(
         about = by_id.get(finding.subject)
         owner = about.terms.owner if about else OPERATOR
         said = f"the release was refused: {finding.law}: {finding.subject}: {finding.said}"
-        verb = f"lake rejected --select {finding.subject}" if finding.law == "quality" else "./spark-submit.sh verify"
+        verb = "lake quality" if finding.law == "quality" else "./spark-submit.sh verify"
         found["release/refused"] = Symptom("release/refused", (about,) if about else (), owner, REFUSED, said, verb)
     if error:
         found["night/failed"] = Symptom("night/failed", (), OPERATOR, LACK, f"the night failed: {error}", "lake doctor")

@@ -363,7 +363,7 @@ def test_of_a_refused_release_readers_are_told_where_they_stay(nights: Nights) -
         f"robolake told, night of {DAYS[0]}: readers stay at release 1, as of {DAYS[0]}",
         "OPENED release/refused (robot data owner): the release was refused: quality: robot.silver.telemetry: "
         "40 of 90 new lines are rejected",
-        "  → lake rejected --select robot.silver.telemetry",
+        "  → lake quality",
     ]
     said = nights.tell(WEEKS[1], Result())
     assert said[1] == f"RECOVERED release/refused (robot data owner): open since {DAYS[0]}"
