@@ -18,7 +18,7 @@ from lake.core.graph import above
 from lake.core.law import Law
 from lake.core.table import Table
 from lake.core.transforms import hash_sum, hash_text, row_hash
-from lake.engine import damage, night, plan, release, store
+from lake.engine import damage, night, plan, quality, release, store
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import SCHEMA, Journal, State
@@ -34,13 +34,19 @@ EXAMPLES = 5
 
 @dataclass
 class Verdict:
-    """What came of one law. `examples`: what breaks it, the first few; `skipped`: what could not be judged."""
+    """What came of one law.
+
+    examples    what breaks it, the first few
+    skipped     what could not be judged
+    remarks     what is worth knowing beside it
+    """
 
     law: str
     checked: int = 0
     violations: int = 0
     examples: list[str] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
 
     def broken(self, example: str, times: int = 1) -> None:
         self.violations += times
@@ -53,7 +59,12 @@ class Verdict:
     def lines(self) -> list[str]:
         mark = "✗" if self.violations else "✓"
         said = [f"{mark} {self.law}: {self.checked:,} checked, {self.violations:,} violations"]
-        return [*said, *(f"    {e}" for e in self.examples), *(f"    not judged: {e}" for e in self.skipped)]
+        return [
+            *said,
+            *(f"    {e}" for e in self.examples),
+            *(f"    not judged: {e}" for e in self.skipped),
+            *(f"    {e}" for e in self.remarks),
+        ]
 
 
 class Verifier:
@@ -101,8 +112,10 @@ class Verifier:
 
 
 def of_audit(lake: Verifier) -> Verdict:
-    """The journal and the tables' logs say the same, and every file they name is there."""
+    """The journal and the tables' logs say the same, and every file they name is there; and how the gate judged."""
     verdict = Verdict("audit")
+    if last := release.newest(lake.journal):
+        verdict.remarks = quality.lines(lake.journal, last.run)
     for table, state in lake.there():
         verdict.checked += len(state.commits)
         found = damage.of(table, state, lake.conf)

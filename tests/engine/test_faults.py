@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from lake.engine import audit, control, crash, store
 from lake.engine.control import Journal
 from lake.engine.release import newest
+from lake.engine.verify import Verifier
 from tests.engine.conftest import TABLES, FiveTables, table
 from tests.engine.five_tables import land, land_things, move
 from tests.engine.process import Job
@@ -326,6 +327,9 @@ def test_F52_too_many_rejected_rows_keep_the_release_back(lake: FiveTables) -> N
     assert accepted.release.body["accepted"]["reason"] == "the supplier weighs in grams now"
     [told] = lake.journal.of("accepted")
     assert told.body["findings"] == [f"{table('movements').id}: {result.findings[0].said}"]
+    [audit] = Verifier(lake.conf, TABLES, [], TABLES).conclude(["audit"])
+    said = "⚠ released though not as expected (the supplier weighs in grams now): "
+    assert audit.remarks == [said + told.body["findings"][0]]
 
 
 def test_F35_a_night_without_any_file_is_green(lake: FiveTables) -> None:
