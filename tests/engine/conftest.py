@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 from lake.core.graph import ordered
 from lake.core.table import Table
 from lake.core.transforms import hash_sum, hash_text, row_hash
 from lake.engine import crash, night
+from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
 from tests.engine import five_tables
@@ -50,11 +53,12 @@ class FiveTables:
         for t in TABLES:
             path = self.conf.root / t.path
             if not t.is_source and path.exists():
-                rows = self.spark.read.format("delta").load(str(path))
-                good = rows.where("_ok") if t.is_typed else rows
-                [sums] = good.agg(hash_sum(row_hash(t.schema)).alias("h")).collect()
-                count = good.count()
-                found[t.id] = (count, rows.count() - count, hash_text(sums["h"]))
+                files = DeltaTable(str(path)).file_uris()
+                rows = self.spark.read.schema(Builder.schema(t)).parquet(*files) if files else None
+                good = F.col("_ok") if t.is_typed else F.lit(True)
+                counted = [F.count_if(good), F.count_if(~good), hash_sum(F.when(good, row_hash(t.schema)))]
+                n, rejected, hashed = rows.agg(*counted).first() if rows else (0, 0, 0)
+                found[t.id] = (n, rejected, hash_text(hashed))
         return found
 
 
