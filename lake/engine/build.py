@@ -95,7 +95,7 @@ class Builder:
         self, table: Table, inputs: Mapping[str, int], landing: Landing | None = None, scorer: Scorer | None = None
     ) -> Work:
         """What a refresh of `table` from these versions of its inputs would do; nothing is done yet."""
-        session = for_work(self.spark, rows_to_do(table, self.states, landing))
+        session = for_work(self.spark, rows_to_do(table, self.states, landing), table.id)
         body: dict[str, Any] = {"inputs": inputs}
         body |= {"definition": table.definition, "as_of": self.as_of.isoformat() if takes_as_of(table) else None}
         body |= {"model": scorer.version} if scorer else {}

@@ -25,6 +25,7 @@ INTERPRETED = {
     "spark.sql.shuffle.partitions": "1",
     "spark.sql.files.minPartitionNum": "1",
     "spark.sql.leafNodeDefaultParallelism": "1",
+    "spark.sql.debug.maxToStringFields": "2",
 }
 AT_HAND = (
     "functions",
@@ -118,9 +119,14 @@ def _keep_at_hand(spark: SparkSession) -> None:
             setattr(functions, name, getattr(functions, name))
 
 
-def for_work(spark: SparkSession, rows: int) -> SparkSession:
+def for_work(spark: SparkSession, rows: int, what: str = "robolake") -> SparkSession:
     """A session of its own for one refresh; small work is interpreted, in one task a stage: to compile and to divide it
-    would cost more than to do it."""
+    would cost more than to do it.
+
+    what    by which Spark's UI names its jobs; the JVM would walk its stack for every RDD to find a name
+    """
+    for form in ("callSite.short", "callSite.long"):
+        spark.sparkContext.setLocalProperty(form, what)
     own = spark.newSession()
     if rows <= SMALL_ROWS:
         for key, value in INTERPRETED.items():
