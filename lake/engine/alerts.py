@@ -10,12 +10,12 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import Any
 
 from lake.core.errors import LakeError, WrongUse, unknown_name
 from lake.engine.control import SCHEMA, Row
 from lake.engine.measures import Measured, Nights
+from lake.engine.place import Place
 from lake.engine.store import Ledger
 from lake.engine.symptoms import Looked
 
@@ -46,7 +46,7 @@ class Alert:
 class Alerts:
     """The ledger of one lake's alerts. kind: measured, night, alert, ack, message, delivered."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Place) -> None:
         self.root = root
         try:
             self._ledger = Ledger(root / "_control" / "alerts", SCHEMA)
@@ -109,7 +109,7 @@ class Alerts:
         return sorted((a for a in self.all().values() if a.is_open), key=lambda a: (a.since, a.id))
 
 
-def acknowledge(root: Path, id: str, until: date, reason: str) -> Alert:
+def acknowledge(root: Place, id: str, until: date, reason: str) -> Alert:
     """Keep an open alert quiet up to the night of `until`. Raises WrongUse for one that is not open."""
     alerts = Alerts(root)
     known = {a.id: a for a in alerts.open()}

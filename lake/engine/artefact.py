@@ -7,10 +7,12 @@ import json
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from lake.core.errors import LakeError
+from lake.engine import place
+from lake.engine.place import Place
+from lake.engine.s3 import S3Path
 
 MANIFEST = "MANIFEST.json"
 CARD = "card.json"
@@ -28,20 +30,27 @@ class ModelRefused(LakeError):
     """A stored model is not what was written when it was trained."""
 
 
-def folder(root: Path, model: str, version: str) -> Path:
+def folder(root: Place, model: str, version: str) -> Place:
     return root / "models" / model / version
 
 
-def write(path: Path, fill: Callable[[Path], None]) -> None:
-    """Let `fill` write the files of a model beside `path`, list them with their hashes, and put all there at once."""
+def write(path: Place, fill: Callable[[Place], None]) -> None:
+    """Let `fill` write the files of a model, and list them with their hashes: the model is there whole, or not at all.
+
+    Files are moved to `path` at once, from beside it. On S3 nothing moves: a model is there when its list is.
+    """
+    if isinstance(path, S3Path):
+        path.remove()
+        fill(path)
+        _list(path)
+        return
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.parent / f".{path.name}.{os.getpid()}"
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir()
     try:
         fill(unfinished)
-        hashes = {name: digest(unfinished / name) for name in names(unfinished)}
-        (unfinished / MANIFEST).write_text(json.dumps(hashes, indent=1, sort_keys=True), encoding="utf-8")
+        _list(unfinished)
         unfinished.rename(path)
     except OSError:
         if not (path / MANIFEST).is_file():  # else another run of the same night has put the same version there
@@ -50,7 +59,17 @@ def write(path: Path, fill: Callable[[Path], None]) -> None:
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def verify(path: Path, *, manifest: str | None = None) -> str:
+def _list(path: Place) -> None:
+    hashes = {name: digest(path / name) for name in names(path)}
+    (path / MANIFEST).write_text(json.dumps(hashes, indent=1, sort_keys=True), encoding="utf-8")
+
+
+def is_there(path: Place) -> bool:
+    """Whether a model was put there."""
+    return (path / MANIFEST).is_file() if isinstance(path, S3Path) else path.is_dir()
+
+
+def verify(path: Place, *, manifest: str | None = None) -> str:
     """The hash of the manifest of the model at `path`, once every byte and class it holds has been checked.
 
     Raises ModelRefused if a file differs, is missing or was added, if a class is not allowed, or if the manifest's own
@@ -75,24 +94,24 @@ def verify(path: Path, *, manifest: str | None = None) -> str:
     return found
 
 
-def card(path: Path) -> dict[str, Any]:
+def card(path: Place) -> dict[str, Any]:
     said: dict[str, Any] = json.loads((path / CARD).read_text(encoding="utf-8"))
     return said
 
 
-def names(path: Path) -> list[str]:
+def names(path: Place) -> list[str]:
     """Every file below `path` but the manifest, as the manifest names it."""
     files = (f for f in path.rglob("*") if f.is_file() or f.is_symlink())
     return sorted(f.relative_to(path).as_posix() for f in files if f != path / MANIFEST)
 
 
-def digest(file: Path) -> str:
+def digest(file: Place) -> str:
     with file.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _check_classes(path: Path, hint: str) -> None:
-    for file in sorted((path / PIPELINE).rglob("metadata/part-*")):
+def _check_classes(path: Place, hint: str) -> None:
+    for file in place.found(path / PIPELINE, "**/metadata/part-*"):
         for line in file.read_text(encoding="utf-8").splitlines():
             said = json.loads(line)
             name = said.get("class", "a class without a name")

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -25,6 +24,7 @@ from lake.engine.intake import Landing
 from lake.engine.keying import Keying
 from lake.engine.loading import Loading
 from lake.engine.openlineage import Events
+from lake.engine.place import Place
 from lake.engine.plan import rows_to_do, takes_as_of
 from lake.engine.session import empty, for_work, read
 from lake.engine.slicing import Slicing
@@ -127,7 +127,7 @@ class Builder:
         store.create(self.path(table), self.schema(table).jsonValue())
         return Log(self.path(table))
 
-    def path(self, table: Table) -> Path:
+    def path(self, table: Table) -> Place:
         return self.conf.root / table.path
 
     @staticmethod

@@ -119,7 +119,7 @@ def _through(last: Any) -> str | None:
 def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
     import shutil
 
-    from lake.engine import lease, quality
+    from lake.engine import lease, place, quality
 
     usual = sorted(r.body["seconds"] for r in journal.of("ended"))
     took = f"{last.body.get('seconds', 0):.0f} s" + (
@@ -156,7 +156,7 @@ def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
     rejected = sum(a["rejected"] for a in last.sources.values())
     total = sum(a["lines"] for a in last.sources.values())
     lines.append(f"{total:,} lines delivered, {rejected:,} rejected with a reason  → lake rejected")
-    free = shutil.disk_usage(conf.root).free / 2**30
+    free = shutil.disk_usage(place.written_on(conf.root)).free / 2**30
     holder = lease.holder(conf.root)
     lines.append(f"disk {free:.0f} GB free · lease {'held by pid ' + str(holder.get('pid')) if holder else 'free'}")
     return [lines[0], *lines[1:][-11:]] if len(lines) > 12 else lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from datetime import date
 from difflib import get_close_matches
@@ -13,6 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lake.core.errors import WrongUse
+from lake.engine.place import Place, named
+from lake.engine.s3 import CREDENTIALS, SCHEMES, Settings
 
 HOME = Path(os.environ.get("ROBOLAKE_HOME") or Path(__file__).resolve().parents[2])
 
@@ -156,6 +159,15 @@ class EmrSection(_Section):
     silence_s: float = Field(600, ge=0, description="after so long without an answer the run is left to itself")
 
 
+class S3Section(_Section):
+    """How to get to a lake or a raw zone on S3. Credentials come from where AWS's own tools take them."""
+
+    endpoint: str = Field("", description="of a store other than AWS's own, such as http://localhost:9000")
+    region: str = Field("", description="else the one that AWS's own tools would take")
+    timeout_s: float = Field(20, gt=0, description="so long one answer is waited for")
+    lease_s: float = Field(60, ge=1, description="so long after its last sign of life a writer is taken for dead")
+
+
 class SourceSection(_Section):
     path: str | None = None
     required: bool | None = None
@@ -178,6 +190,7 @@ class Conf(BaseSettings):
     backfill: BackfillSection = BackfillSection()
     lineage: LineageSection = LineageSection()
     alerts: AlertsSection = AlertsSection()
+    s3: S3Section = S3Section()
     emr: EmrSection | None = None
     pseudonym_key: str = Field("", description="file with the key of the pseudonyms, outside the lake")
     sources: dict[str, SourceSection] = {}
@@ -190,21 +203,25 @@ class Conf(BaseSettings):
         return env_settings, init_settings
 
     @property
-    def root(self) -> Path:
-        return _place(self.lake.root)
+    def root(self) -> Place:
+        return self.place(self.lake.root)
 
     @property
-    def raw(self) -> Path:
-        return _place(self.lake.raw)
+    def raw(self) -> Place:
+        return self.place(self.lake.raw)
 
     @property
-    def public(self) -> Path:
-        return _place(self.lake.public)
+    def public(self) -> Place:
+        return self.place(self.lake.public)
 
+    @property
+    def is_on_s3(self) -> bool:
+        """Whether the lake, or something that it reads, lies on S3."""
+        return any(p.startswith(SCHEMES) for p in (self.lake.root, self.lake.raw, self.lake.public))
 
-def _place(path: str) -> Path:
-    """A place of the configuration, without `..`: Spark names files without them."""
-    return Path(os.path.normpath(HOME / path))
+    def place(self, path: str) -> Place:
+        """The place that the configuration names so."""
+        return named(path, HOME, Settings("s3" if self.emr else "s3a", **self.s3.model_dump()))
 
 
 def load(env: str = "local") -> Conf:
@@ -219,9 +236,31 @@ def load(env: str = "local") -> Conf:
         _merge(merged, _read(file), origin, file, ())
     merged["lake"] = {k: _named(v, merged["env"]) for k, v in merged.get("lake", {}).items()}
     try:
-        return Conf(**merged)
+        conf = Conf(**merged)
     except ValidationError as e:
         raise _said_plainly(e, origin, files) from None
+    _refuse(conf)
+    return conf
+
+
+_OVERWRITES = re.compile(r"fs\.s3a\.(?:bucket\..+\.)?(?:create\.performance|performance\.flags)$")
+_SECRET = re.compile(r"fs\.s3a\.(?:bucket\..+\.)?(?:access\.key|secret\.key|session\.token)$")
+
+
+def _refuse(conf: Conf) -> None:
+    """Raise WrongUse for settings with which commits or rows would be lost, or secrets found."""
+    for key, value in conf.spark.properties.items():
+        at = f"{conf.env}: spark.properties: {key}"
+        if _SECRET.search(key):
+            raise WrongUse(f"{at} is a secret.", hint=f"take it out; {CREDENTIALS}")
+        if _OVERWRITES.search(key) and value.strip().lower() not in ("", "false"):
+            raise WrongUse(f"{at} = {value} lets one writer overwrite another's commit.", hint="take it out.")
+    for key, file in (("lineage.file", conf.lineage.file), ("alerts.file", conf.alerts.file)):
+        if file and not file.startswith("/") and conf.lake.root.startswith(SCHEMES):
+            raise WrongUse(
+                f"{conf.env}: {key} = {file}: nothing can be appended to a file on S3.",
+                hint="name a whole path on this machine.",
+            )
 
 
 def day(text: str) -> date:

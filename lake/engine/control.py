@@ -7,12 +7,13 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 
 from lake.core.errors import LakeError
+from lake.engine import lease
+from lake.engine.place import Place
 from lake.engine.store import Ledger
 
 SCHEMA = pa.schema(
@@ -77,7 +78,7 @@ class State:
 class Journal:
     """The journal of one lake. Every append is a compare-and-swap on the highest sequence number."""
 
-    def __init__(self, root: Path, ledger: Ledger | None = None) -> None:
+    def __init__(self, root: Place, ledger: Ledger | None = None) -> None:
         self.root = root
         self._ledger = ledger or Ledger(root / "_control" / "journal", SCHEMA)
         self._lock = threading.RLock()
@@ -86,8 +87,9 @@ class Journal:
     def append(self, run: str, *facts: tuple[str, str, dict[str, Any]]) -> list[Row]:
         """Write facts (kind, subject, body) in one commit and return them with their sequence numbers.
 
-        Raises Fenced if another process wrote to the journal meanwhile.
+        Raises Fenced if another process wrote to the journal meanwhile, or may have taken the lease.
         """
+        lease.check(self.root)
         with self._lock:
             now = datetime.now(UTC)
             first = (self.rows[-1].seq if self.rows else 0) + 1

@@ -65,7 +65,7 @@ def _to_log(conf: Conf, message: Message) -> None:
 
 
 def _to_file(conf: Conf, message: Message) -> None:
-    with (conf.root / conf.alerts.file).open("a", encoding="utf-8") as file:
+    with Path(conf.root / conf.alerts.file).open("a", encoding="utf-8") as file:
         file.write(message["text"] + "\n\n")
 
 

@@ -7,11 +7,9 @@ go on; its next refresh makes it anew from its inputs, and what reads it starts 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -19,10 +17,11 @@ import pyarrow.parquet as pq
 
 from lake.core.errors import LakeError
 from lake.core.table import Table
-from lake.engine import audit, store
+from lake.engine import audit, place, store
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import LOST, Journal, State
+from lake.engine.place import Place
 from lake.engine.prospect import check_known, prospect
 from lake.engine.store import Log
 
@@ -76,7 +75,7 @@ def known(
     return {t: some for t, some in found.items() if some}
 
 
-def _of_log(path: Path, name: str, state: State) -> Iterator[Damage]:
+def _of_log(path: Place, name: str, state: State) -> Iterator[Damage]:
     """Each entry of the log is there and whole: cut off, it has lost its last action, which is our transaction."""
     newest = store.version(path)
     if newest < state.version:
@@ -96,12 +95,12 @@ def _of_log(path: Path, name: str, state: State) -> Iterator[Damage]:
             yield Damage(name, "log", f"{file} is cut off, or is not the commit that the journal has for it", file)
 
 
-def _of_checkpoints(path: Path, name: str) -> Iterator[Damage]:
+def _of_checkpoints(path: Place, name: str) -> Iterator[Damage]:
     """Checkpoints can be read, and say what the entries say."""
     for file in store.checkpoints(path):
         shown = file.relative_to(path).as_posix()
         try:
-            pq.read_table(file)
+            pq.read_table(place.whole(file))
             if store.first(path) == 0 and _checkpointed(file) != _replayed(path, int(file.name[:20])):
                 yield Damage(name, "checkpoint", f"{shown} does not say what the log says", shown)
         except (OSError, ValueError, pa.ArrowException) as e:
@@ -120,7 +119,7 @@ def _of_checkpoints(path: Path, name: str) -> Iterator[Damage]:
             )
 
 
-def _of_version(path: Path, table: Table, state: State, conf: Conf) -> Iterator[Damage]:
+def _of_version(path: Place, table: Table, state: State, conf: Conf) -> Iterator[Damage]:
     """The newest version can be opened, and is what the journal says: its commits, its last task, its rows."""
     try:
         log = Log(path)
@@ -136,27 +135,28 @@ def _of_version(path: Path, table: Table, state: State, conf: Conf) -> Iterator[
         yield Damage(table.id, "commit", said)
 
 
-def _of_files(path: Path, name: str, state: State, *, deep: bool) -> Iterator[Damage]:
+def _of_files(path: Place, name: str, state: State, *, deep: bool) -> Iterator[Damage]:
     """Each data file of the newest version, and of the one that the journal knows, is as it was written."""
     newest = Log(path)
     logs = [newest] if newest.version == state.version or state.version < 0 else [newest, Log(path, state.version)]
     sizes = {f: size for log in logs for f, size in log.sizes().items()}
     rows = {f: n for log in logs for f, n in log.counts().items()}
+    there = place.sizes(path, sizes)
     for file, size in sorted(sizes.items()):
-        said = _of_file(path / file, size, rows[store.name_of(file)], deep=deep)
+        said = _of_file(path / file, there.get(file), size, rows[store.name_of(file)], deep=deep)
         if said:
             yield Damage(name, "data", f"{file} {said}", file)
 
 
-def _of_file(file: Path, size: int, rows: int, *, deep: bool) -> str:
-    if not file.is_file():
+def _of_file(file: Place, there: int | None, size: int, rows: int, *, deep: bool) -> str:
+    if there is None:
         return "is missing"
-    if file.stat().st_size != size:
-        return f"has {file.stat().st_size:,} bytes, not {size:,}"
+    if there != size:
+        return f"has {there:,} bytes, not {size:,}"
     if not deep:
         return ""
     try:
-        with pq.ParquetFile(file, page_checksum_verification=True) as opened:
+        with pq.ParquetFile(place.whole(file), page_checksum_verification=True) as opened:
             if opened.metadata.num_rows != rows:
                 return f"has {opened.metadata.num_rows:,} rows, not {rows:,}"
             for _ in opened.iter_batches():
@@ -166,12 +166,12 @@ def _of_file(file: Path, size: int, rows: int, *, deep: bool) -> str:
     return ""
 
 
-def _checkpointed(file: Path) -> set[str]:
-    adds = pq.read_table(file, columns=["add"]).column("add").to_pylist()
+def _checkpointed(file: Place) -> set[str]:
+    adds = pq.read_table(place.whole(file), columns=["add"]).column("add").to_pylist()
     return {unquote(a["path"]) for a in adds if a and a["path"]}
 
 
-def _replayed(path: Path, until: int) -> set[str]:
+def _replayed(path: Place, until: int) -> set[str]:
     """The data files at a version, by its log's entries alone."""
     there: set[str] = set()
     for at in range(until + 1):
@@ -212,7 +212,7 @@ def repair(conf: Conf, journal: Journal, tables: Sequence[Table], chosen: Sequen
     return done
 
 
-def _give_up(table: Table, state: State, found: list[Damage], journal: Journal, path: Path, aside: Path) -> None:
+def _give_up(table: Table, state: State, found: list[Damage], journal: Journal, path: Place, aside: Place) -> None:
     run = f"repair-{journal.rows[-1].seq + 1 if journal.rows else 1}"
     unfinished = [("aborted", table.id, {"task": r.seq}) for r in journal.open_tasks() if r.subject == table.id]
     body = {"inputs": {}, "definition": LOST}
@@ -230,10 +230,10 @@ def _give_up(table: Table, state: State, found: list[Damage], journal: Journal, 
     journal.append(run, ("closed", table.id, {"task": fence.seq, "version": at, **said}), *unfinished)
 
 
-def _move(files: Sequence[str], path: Path, aside: Path) -> None:
+def _move(files: Sequence[str], path: Place, aside: Place) -> None:
     for file in files:
         there = path / file
         if there.exists():
             to = aside / file if file != "." else aside
             to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.move(there, to)
+            place.move(there, to)

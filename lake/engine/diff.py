@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,9 @@ import pyarrow.dataset as ds
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from lake.core.table import Table
+from lake.engine import place
 from lake.engine.conf import Conf
+from lake.engine.place import Place
 from lake.engine.release import Release, check_readable
 from lake.engine.store import Log, name_of
 
@@ -67,7 +68,7 @@ def between(conf: Conf, before: Release, after: Release, tables: Sequence[Table]
     return found
 
 
-def _compare(change: Change, root: Path, table: Table, a: dict[str, Any], b: dict[str, Any], limit: int) -> None:
+def _compare(change: Change, root: Place, table: Table, a: dict[str, Any], b: dict[str, Any], limit: int) -> None:
     for version in (a["version"], b["version"]):
         check_readable(root, table, version)
     path = root / table.path
@@ -97,13 +98,13 @@ def _compare(change: Change, root: Path, table: Table, a: dict[str, Any], b: dic
         ]
 
 
-def _rows(path: Path, files: Sequence[str], table: Table) -> pa.Table:
+def _rows(path: Place, files: Sequence[str], table: Table) -> pa.Table:
     """The good rows in some data files, promised columns only; of a source the files its lines came from."""
     schema = _A_LINE if table.is_source else to_arrow_schema(table.schema, timestamp_utc=True)
     if not files:
         return schema.empty_table()
     stored = schema.append(pa.field("_ok", pa.bool_())) if table.is_typed else schema
-    read = ds.dataset([str(path / f) for f in files], schema=stored, format="parquet")
+    read = ds.dataset(list(files), schema=stored, format="parquet", filesystem=place.files(path))
     return read.to_table(columns=schema.names, filter=ds.field("_ok") if table.is_typed else None)
 
 

@@ -11,10 +11,12 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
 from lake.core.table import Column, Delivery
+from lake.engine import place
+from lake.engine.place import Place
+from lake.engine.s3 import S3Path
 
 _CHUNK = 1 << 20
 _FOREIGN = {b"PAR1": "parquet", b"PK\x03\x04": "zip", b"\x1f\x8b": "gzip", b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
@@ -48,43 +50,50 @@ class Fingerprint:
 class Cache:
     """Fingerprints by (path, stat), so that an unchanged file is not read again. Losing it costs time, nothing else."""
 
-    path: Path
+    path: Place
     known: dict[str, list[Any]] = field(default_factory=dict)
     dirty: bool = False
 
     @classmethod
-    def at(cls, root: Path) -> Cache:
+    def at(cls, root: Place) -> Cache:
         path = root / "_control" / "fingerprints.json"
         try:
             return cls(path, json.loads(path.read_text(encoding="utf-8")))
         except (FileNotFoundError, ValueError):
             return cls(path)
 
-    def get(self, key: str, stat: list[int]) -> Fingerprint | None:
+    def get(self, key: str, stat: list[Any]) -> Fingerprint | None:
         entry = self.known.get(key)
         if entry is None or entry[0] != stat:
             return None
         return Fingerprint(**(entry[1] | {"unknown": tuple(entry[1]["unknown"])}))
 
-    def put(self, key: str, stat: list[int], found: Fingerprint) -> None:
+    def put(self, key: str, stat: list[Any], found: Fingerprint) -> None:
         self.known[key] = [stat, asdict(found)]
         self.dirty = True
 
     def save(self) -> None:
         if self.dirty:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            draft = self.path.with_suffix(".draft")
-            draft.write_text(json.dumps(self.known), encoding="utf-8")
-            draft.replace(self.path)
+            place.put(self.path, json.dumps(self.known))
             self.dirty = False
 
 
-def stat_of(path: Path) -> list[int]:
+def stat_of(path: Place) -> list[Any]:
+    """By what a file is known to be the one that was read, and when it was written (the second, in ns)."""
+    if isinstance(path, S3Path):
+        on_s3 = path.stat()
+        return [on_s3.size, int(on_s3.changed * 1e9), on_s3.etag]
     s = path.stat()
     return [s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino]
 
 
-def read(path: Path, delivery: Delivery, columns: Sequence[Column]) -> Fingerprint:
+def is_still(path: Place, before: list[Any]) -> bool:
+    """Whether the file is, now that it was read, the one that it was before."""
+    return stat_of(S3Path(path) if isinstance(path, S3Path) else path) == before
+
+
+def read(path: Place, delivery: Delivery, columns: Sequence[Column]) -> Fingerprint:
     """Read the whole file once and say what is in it; `columns` are those of the source's typed table."""
     if delivery.format == "parquet":
         return _parquet(path, columns)
@@ -111,7 +120,7 @@ def read(path: Path, delivery: Delivery, columns: Sequence[Column]) -> Fingerpri
         problem = (
             "gz_truncated: the compressed file ends too early" if isinstance(e, EOFError) else f"magic: not gzip ({e})"
         )
-    size = path.stat().st_size
+    size = place.size(path)
     unknown: tuple[str, ...] = ()
     foreign = next((what for magic, what in _FOREIGN.items() if head.startswith(magic)), None)
     if problem:
@@ -152,9 +161,9 @@ def split(content: bytes, line_end: str) -> list[bytes]:
     return content.split(line_end.encode())
 
 
-def _lines(path: Path, line_end: str, digest: Any) -> Iterator[bytes]:
+def _lines(path: Place, line_end: str, digest: Any) -> Iterator[bytes]:
     """The file's lines without their ends, unpacked where its name ends in .gz; feeds the raw bytes to `digest`."""
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         stream: Any = gzip.GzipFile(fileobj=_Tee(file, digest)) if path.name.endswith(".gz") else _Tee(file, digest)
         if line_end == BLANK_LINE:
             *records, rest = split(stream.read(), line_end)
@@ -241,16 +250,16 @@ def _twice(names: Sequence[str]) -> str:
     return next(n for n in names if names.count(n) > 1)
 
 
-def _parquet(path: Path, columns: Sequence[Column]) -> Fingerprint:
+def _parquet(path: Place, columns: Sequence[Column]) -> Fingerprint:
     import pyarrow.parquet as pq
 
     digest = hashlib.sha256()
-    with open(path, "rb") as file:
+    with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             digest.update(chunk)
-    size = path.stat().st_size
+    size = place.size(path)
     try:
-        meta = pq.ParquetFile(path)
+        meta = pq.ParquetFile(place.parquet(path))
     except Exception as e:
         return Fingerprint(digest.hexdigest(), size, problem=f"magic: not a readable parquet file ({type(e).__name__})")
     names = set(meta.schema_arrow.names)

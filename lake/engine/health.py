@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from lake.core.errors import LakeError
-from lake.engine import damage, intake, jars, lease, release, store
+from lake.engine import damage, intake, jars, lease, place, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
 
@@ -32,7 +32,7 @@ def checks(conf: Conf, *, deep: bool = False) -> list[Check]:
     looks: list[tuple[str, Callable[[Conf], str]]] = [
         ("python", lambda _: sys.version.split()[0]),
         ("java", _java),
-        ("jars", lambda _: f"{len(jars.verified())} as in jars.lock"),
+        ("jars", lambda _: f"{len(jars.verified(*jars.locks(on_s3=conf.is_on_s3)))} as locked"),
         ("disk", _disk),
         ("raw zone", _raw),
         ("lease", _lease),
@@ -60,13 +60,11 @@ def _java(_: Conf) -> str:
 
 
 def _disk(conf: Conf) -> str:
-    place = conf.root
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free // 2**20
+    disk = place.written_on(conf.root)
+    free = shutil.disk_usage(disk).free // 2**20
     if free < conf.disk.free_mb:
-        raise LakeError(f"{free} MB free at {place}, a night needs {conf.disk.free_mb}", hint="make room.")
-    return f"{free:,} MB free at {place}"
+        raise LakeError(f"{free} MB free at {disk}, a night needs {conf.disk.free_mb}", hint="make room.")
+    return f"{free:,} MB free at {disk}"
 
 
 def _raw(conf: Conf) -> str:

@@ -13,15 +13,16 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from lake.core.errors import WrongUse
 from lake.core.refresh import Append
 from lake.core.table import Column, Table
-from lake.engine import fingerprint
+from lake.engine import fingerprint, place
 from lake.engine.conf import Conf, SourceSection
 from lake.engine.fingerprint import Cache, Fingerprint
+from lake.engine.place import Place
+from lake.engine.s3 import SCHEMES
 
 _DT = re.compile(r"(?:^|/)dt=([^/]+)/")
 
@@ -111,17 +112,16 @@ def is_required(source: Table, conf: Conf) -> bool:
     return said.required if said and said.required is not None else source.delivery.required
 
 
-def base_of(source: Table, conf: Conf) -> tuple[Path, str]:
+def base_of(source: Table, conf: Conf) -> tuple[Place, str]:
     """The folder that the source's paths are relative to, and its glob pattern in it."""
     assert source.delivery is not None
     said = _said(source, conf)
     base = conf.public if source.delivery.public else conf.raw
     pattern = (said.path if said and said.path else None) or source.delivery.path
-    if pattern.startswith("/"):
-        pattern = os.path.normpath(pattern)
-        fixed = Path(pattern.split("*", 1)[0])
-        base = fixed if pattern.split("*", 1)[0].endswith("/") else fixed.parent
-        pattern = str(Path(pattern).relative_to(base))
+    if pattern.startswith(("/", *SCHEMES)):
+        pattern = os.path.normpath(pattern) if pattern.startswith("/") else pattern
+        folder = pattern.split("*", 1)[0].rpartition("/")[0]
+        base, pattern = conf.place(folder or "/"), pattern[len(folder) + 1 :]
     return base, pattern
 
 
@@ -198,7 +198,7 @@ def look(
     wanted: dict[str, File] = {}
     seen: set[str] = set()
     marker = source.delivery.marker if source.delivery else None
-    for path in sorted(base.glob(pattern)):
+    for path in place.found(base, pattern):
         name = path.relative_to(base).as_posix()
         dt = _day_of(name, source)
         if dt is None:
@@ -277,7 +277,7 @@ def _records(record: Mapping[str, Any]) -> int:
     return int(record["lines"] - record["header"] - record["blank"])
 
 
-def _refuse_mass_withdrawal(landing: Landing, gone: set[str], held: Sequence[str], base: Path, conf: Conf) -> None:
+def _refuse_mass_withdrawal(landing: Landing, gone: set[str], held: Sequence[str], base: Place, conf: Conf) -> None:
     rules = conf.intake
     if len(gone) > rules.max_withdrawn_files and len(gone) > rules.max_withdrawn_share * len(held):
         share = f"{len(gone)} of {len(held)}"
@@ -288,7 +288,7 @@ def _refuse_mass_withdrawal(landing: Landing, gone: set[str], held: Sequence[str
 
 
 def _fingerprint(
-    path: Path, name: str, source: Table, columns: Sequence[Column], conf: Conf, cache: Cache
+    path: Place, name: str, source: Table, columns: Sequence[Column], conf: Conf, cache: Cache
 ) -> Fingerprint | str:
     assert source.delivery is not None
     if path.is_symlink() or not path.is_file():
@@ -303,7 +303,7 @@ def _fingerprint(
         found = cache.get(key, before)
         if found is None:
             found = fingerprint.read(path, source.delivery, columns)
-            if fingerprint.stat_of(path) != before:
+            if not fingerprint.is_still(path, before):
                 return "deferred|still being written"
             cache.put(key, before, found)
         return found

@@ -1,4 +1,4 @@
-"""The jars in jars.lock: fetched once, verified by SHA-256, kept in a cache that several checkouts share."""
+"""Jars as jars.lock and, for S3, jars-s3.lock name them: fetched once, verified by SHA-256, shared by checkouts."""
 
 from __future__ import annotations
 
@@ -18,6 +18,20 @@ from lake.core.errors import LakeError, WrongUse
 HOME = Path(__file__).resolve().parents[2]
 MAVEN_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1"
 WAY_OUT = "run ./spark-submit.sh setup"
+LOCK = HOME / "jars.lock"
+FOR_S3 = HOME / "jars-s3.lock"
+"""What a lake on S3 needs besides; fetched when it is first needed."""
+WITHOUT = (
+    "org.antlr:antlr4-runtime",
+    "software.amazon.awssdk:bundle",
+    *[f"{group}:*" for group in ("io.netty", "org.apache.httpcomponents", "commons-codec", "commons-logging")],
+    *[
+        f"{group}:*"
+        for group in ("org.slf4j", "org.wildfly.openssl", "com.fasterxml.jackson.core", "org.eclipse.jetty")
+    ],
+    *[f"org.apache.hadoop:hadoop-{name}" for name in ("client-api", "client-runtime", "cloud-storage")],
+)
+"""What locked jars ask for and PySpark brings, or nobody needs."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +60,7 @@ def cache() -> Path:
     return (Path(own) if own else Path(common) / "robolake").absolute() / "jars"
 
 
-def locked(lock: Path = HOME / "jars.lock") -> list[Jar]:
+def locked(lock: Path = LOCK) -> list[Jar]:
     """The jars that `lock` names: `group:artifact:version  sha256` a line, `#` before a comment."""
     jars = []
     for number, line in enumerate(lock.read_text().splitlines(), start=1):
@@ -59,9 +73,18 @@ def locked(lock: Path = HOME / "jars.lock") -> list[Jar]:
     return jars
 
 
-def verified() -> list[Path]:
-    """Paths of all locked jars, each read through and found to be the locked one; else WrongUse with the way out."""
-    jars = locked()
+def locks(*, on_s3: bool) -> list[Path]:
+    return [LOCK, FOR_S3] if on_s3 else [LOCK]
+
+
+def verified(*locks: Path) -> list[Path]:
+    """Paths of all locked jars, each read through and found to be the locked one; else WrongUse with the way out.
+
+    Those for S3 are fetched if they are missing.
+    """
+    if FOR_S3 in locks:
+        fetch(FOR_S3)
+    jars = [jar for lock in locks or [LOCK] for jar in locked(lock)]
     for jar in jars:
         if not jar.path.is_file():
             raise WrongUse(f"Missing jar {jar.coordinates}: {jar.path}", hint=WAY_OUT)
@@ -75,12 +98,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fetch() -> list[Jar]:
+def fetch(lock: Path = LOCK) -> list[Jar]:
     """Get the jars that the cache lacks or holds wrongly; returns those.
 
     Spark's own resolver is asked first, Maven where there is one second: both follow the user's mirror settings.
     """
-    wanted = [jar for jar in locked() if not jar.holds]
+    wanted = [jar for jar in locked(lock) if not jar.holds]
     if wanted:
         cache().mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=cache()) as scratch:
@@ -102,7 +125,7 @@ def _by_spark(wanted: list[Jar], scratch: Path) -> Iterator[str]:
     nothing = scratch / "nothing.py"
     nothing.write_text("")
     packages = ["--packages", ",".join(jar.coordinates for jar in wanted)]
-    without = ["--exclude-packages", "org.antlr:antlr4-runtime"]
+    without = ["--exclude-packages", ",".join(WITHOUT)]
     yield from _run(
         "Spark's resolver", [str(submit), *packages, *without, "--conf", f"spark.jars.ivy={scratch}/ivy", str(nothing)]
     )

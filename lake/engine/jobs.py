@@ -138,5 +138,8 @@ def _say_refused(findings: Sequence[Finding], job: str) -> None:
 def _stop_spark() -> None:
     from pyspark import SparkContext
 
+    from lake.engine import lease
+
     if SparkContext._active_spark_context is not None:
         SparkContext._active_spark_context.cancelAllJobs()
+    lease.let_go()

@@ -9,21 +9,20 @@ from __future__ import annotations
 import hashlib
 import inspect
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import DataType, DateType, StringType
 
 from lake.core.table import Column, Table
-from lake.engine import plan, records
+from lake.engine import place, plan, records
 from lake.engine.conf import Conf
+from lake.engine.place import Place
 
 Ref = tuple[str, str]
 """A column: the id of its table, and its name; of a source, the name that was delivered."""
@@ -326,7 +325,7 @@ def known(conf: Conf, tables: Sequence[Table]) -> Graph:
     return Graph(tables, {name: Lineage.of_json(kept[name]) for name in met})
 
 
-def _kept(conf: Conf) -> tuple[Path, dict[str, Any]]:
+def _kept(conf: Conf) -> tuple[Place, dict[str, Any]]:
     file = conf.root / "_control" / "lineage.json"
     return file, json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
 
@@ -337,8 +336,6 @@ def _key(table: Table) -> str:
     return hashlib.sha256("\n".join([table.definition, *names]).encode()).hexdigest()[:16]
 
 
-def _keep(file: Path, kept: Mapping[str, Any]) -> None:
+def _keep(file: Place, kept: Mapping[str, Any]) -> None:
     if file.parent.is_dir():  # a lake without a first night keeps nothing
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(kept, sort_keys=True), encoding="utf-8")
-        unfinished.replace(file)
+        place.put(file, json.dumps(kept, sort_keys=True))

@@ -20,6 +20,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 from lake.core.errors import WrongUse
 from lake.core.refresh import FORWARD, History, Keyed, Latest, Slices
 from lake.core.table import SLICE, Table
+from lake.engine import place
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, Row, State
 from lake.engine.lineage import Graph
@@ -85,8 +86,9 @@ class Narrowing:
         if table.is_typed:
             where = all_of([ds.field("_ok"), *([where] if where is not None else [])])
         known = schema.append(pa.field("_ok", pa.bool_())) if table.is_typed else schema
-        paths = [str(self.conf.root / table.path / f) for f in files]
-        return ds.dataset(paths, schema=known, format="parquet").to_table(columns=schema.names, filter=where)
+        there = place.files(self.conf.root / table.path)
+        read = ds.dataset(files, schema=known, format="parquet", filesystem=there)
+        return read.to_table(columns=schema.names, filter=where)
 
     def narrowed(self, table: Table, rows: pa.Table, *, guess: bool) -> dict[Table, Narrowed]:
         """What the rows of a table need of each of its inputs. `guess`: also by columns that pass unchanged."""

@@ -27,6 +27,7 @@ from lake.engine import (
     lease,
     lineage,
     openlineage,
+    place,
     plan,
     release,
     training,
@@ -206,10 +207,10 @@ def _refreshed(builder: Builder, table: Table, landing: Landing | None) -> Outco
         raise
     except Exception as e:
         if "No space left on device" in str(e):
-            place = min([builder.conf.root, scratch(builder.spark)], key=lambda p: shutil.disk_usage(p).free)
-            raise LakeError(
-                f"{place} has no space left.", hint="make room; the same command goes on from there."
-            ) from e
+            full = min(
+                [place.written_on(builder.conf.root), scratch(builder.spark)], key=lambda p: shutil.disk_usage(p).free
+            )
+            raise LakeError(f"{full} has no space left.", hint="make room; the same command goes on from there.") from e
         for t in (table, *table.all_inputs):
             if wrong := damage.of(t, builder.state(t), builder.conf, deep=True):
                 raise LakeError(f"{wrong[0]}", hint=f"./spark-submit.sh repair --select {t.id} mends it.") from e

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from lake.core.table import Table
@@ -82,7 +83,7 @@ class Events:
 
     def _write(self, said: str) -> None:
         if self.conf.lineage.file:
-            path = self.conf.root / self.conf.lineage.file
+            path = Path(self.conf.root / self.conf.lineage.file)  # see conf.py: never on S3
             with self._lock, path.open("a", encoding="utf-8") as file:
                 file.write(said + "\n")
         if self._reachable:

@@ -83,7 +83,7 @@ def make_demo(conf: Conf) -> None:
     from lake.simulate import simulate
 
     print(f"{conf.raw} is empty: making a demo company there, 60 days of a maker of robotic hands.", file=sys.stderr)
-    simulate(conf.raw.parent)
+    simulate(str(conf.raw.parent))
 
 
 def write_properties(conf: Conf, rows: int | None = None) -> None:

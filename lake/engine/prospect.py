@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -11,12 +12,13 @@ from typing import Any
 
 from lake.core.errors import LakeError, WrongUse
 from lake.core.table import Table
-from lake.engine import intake, lease, plan, release, store
+from lake.engine import intake, lease, place, plan, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.fingerprint import Cache
 from lake.engine.intake import Landing
 from lake.engine.plan import Step
+from lake.engine.s3 import listed_once
 
 
 @dataclass
@@ -40,6 +42,7 @@ class Prospect:
         return not (self.steps or self.unsettled or self.observed or self.unreleased)
 
 
+@listed_once()
 def prospect(
     conf: Conf,
     journal: Journal,
@@ -97,7 +100,7 @@ def check_known(conf: Conf, tables: Sequence[Table], journal: Journal) -> None:
 def _left(conf: Conf) -> tuple[date, date] | None:
     """The days that a backfill in another process has before it: no other run minds them."""
     who = lease.holder(conf.root, lease.BACKFILL)
-    if not who or who["pid"] == os.getpid():
+    if not who or (who["pid"], who["host"]) == (os.getpid(), socket.gethostname()):
         return None
     since, until = map(date.fromisoformat, who["days"])
     return since, until
@@ -146,13 +149,11 @@ def _observed(journal: Journal, source: Table) -> dict[str, Any] | None:
 
 
 def check_disk(conf: Conf) -> None:
-    """Raise WrongUse if the lake's disk has less free space than a night may need; nothing has been written then."""
-    place = conf.root
-    while not place.exists():
-        place = place.parent
-    free = shutil.disk_usage(place).free // 2**20
+    """Raise WrongUse if the disk has less free space than a night may need; nothing has been written then."""
+    disk = place.written_on(conf.root)
+    free = shutil.disk_usage(disk).free // 2**20
     if free < conf.disk.free_mb:
         raise WrongUse(
-            f"{place} has {free} MB free; a night needs {conf.disk.free_mb} MB (disk.free_mb).",
+            f"{disk} has {free} MB free; a night needs {conf.disk.free_mb} MB (disk.free_mb).",
             hint="make room, or run `lake doctor` to see what takes it; nothing was written.",
         )

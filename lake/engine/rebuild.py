@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import shutil
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from lake.core.errors import LakeError
 from lake.core.table import Table
-from lake.engine import lease, release, store
+from lake.engine import lease, place, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import SCHEMA, Journal
 from lake.engine.damage import ASIDE
@@ -29,18 +28,18 @@ def rebuild(conf: Conf, tables: Sequence[Table]) -> list[str]:
     """
     with lease.held(conf.root, "doctor --rebuild-control"):
         facts = _commits(conf, tables)
-        notes = [json.loads(p.read_text(encoding="utf-8")) for p in sorted(release.notes(conf.root).glob("*.json"))]
+        notes = [json.loads(p.read_text(encoding="utf-8")) for p in place.found(release.notes(conf.root), "*.json")]
         rows = _placed(facts, notes, _last_folder(conf, tables))
         now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-        place = conf.root / "_control" / "journal"
+        there = conf.root / "_control" / "journal"
         aside = conf.root / ASIDE / f"journal-{now}"
-        made = place.with_name(".journal")
-        shutil.rmtree(made, ignore_errors=True)
+        made = there.with_name(".journal")
+        place.remove(made)
         Ledger(made, SCHEMA).append(rows)
-        if place.exists():
+        if there.exists():
             aside.parent.mkdir(parents=True, exist_ok=True)
-            place.rename(aside)
-        made.rename(place)
+            place.move(there, aside)
+        place.move(made, there)
         states = Journal(conf.root).states()
         return [
             f"{len(facts)} commits of {len(states)} tables and {len(notes)} releases are in the journal again",

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
@@ -29,8 +28,11 @@ from pyspark.sql.types import (
 from lake.core.refresh import Append
 from lake.core.table import SLICE, Column, Delivery, Table
 from lake.core.transforms import row_hash
+from lake.engine import place
 from lake.engine.fingerprint import ANY_LINE_END, BETWEEN_RECORDS, BLANK_LINE, BOM, delimiter_of, header_names
 from lake.engine.intake import File
+from lake.engine.place import Place
+from lake.engine.s3 import S3Path
 from lake.engine.session import empty, unglobbed
 
 BRONZE = StructType(
@@ -61,7 +63,7 @@ def bronze_schema(source: Table) -> StructType:
     return BRONZE if source.delivery and source.delivery.format == "parquet" else TEXT
 
 
-def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Path, batch: int) -> DataFrame:
+def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Place, batch: int) -> DataFrame:
     """The records of `files` as delivered, with where they came from; header and blank lines are left out."""
     assert source.delivery is not None
     if not files:
@@ -117,7 +119,7 @@ def _without(
     return F.when(has(line, part), cut(line)).otherwise(line)
 
 
-def _parquet(session: SparkSession, paths: Sequence[str], first: Path) -> DataFrame:
+def _parquet(session: SparkSession, paths: Sequence[str], first: Place) -> DataFrame:
     """The rows of parquet files, typed as their `first`; nanoseconds, unknown to Spark, become microseconds."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -125,12 +127,14 @@ def _parquet(session: SparkSession, paths: Sequence[str], first: Path) -> DataFr
     session.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     session.conf.set("spark.sql.parquet.inferTimestampNTZ.enabled", "false")
     read = session.read.parquet(*paths).select("*", F.col("_metadata.file_path").alias("_path"))
-    nanos = [f.name for f in pq.read_schema(first) if pa.types.is_timestamp(f.type) and f.type.unit == "ns"]
+    nanos = [
+        f.name for f in pq.read_schema(place.parquet(first)) if pa.types.is_timestamp(f.type) and f.type.unit == "ns"
+    ]
     return read.withColumns({name: F.timestamp_micros(F.expr(f"`{name}` div 1000")) for name in nanos})
 
 
 def _placed(
-    read: DataFrame, columns: Sequence[SparkColumn], files: Sequence[File], base: Path, batch: int, source: Table
+    read: DataFrame, columns: Sequence[SparkColumn], files: Sequence[File], base: Place, batch: int, source: Table
 ) -> DataFrame:
     assert source.delivery is not None
     rows = read if "_path" in read.columns else read.select("*", F.col("_metadata.file_path").alias("_path"))
@@ -142,10 +146,10 @@ def _placed(
     )
 
 
-def _name(base: Path) -> SparkColumn:
+def _name(base: Place) -> SparkColumn:
     """The file's path below `base`, from the URL that Spark gives."""
     decoded = F.url_decode(F.replace(F.col("_path"), F.lit("+"), F.lit("%2B")))
-    plain = F.regexp_replace(decoded, "^file:/+", "/")
+    plain = decoded if isinstance(base, S3Path) else F.regexp_replace(decoded, "^file:/+", "/")
     return F.substring(plain, len(str(base.absolute())) + 2, _LONGEST)
 
 

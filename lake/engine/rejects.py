@@ -93,9 +93,8 @@ def line_numbers(conf: Conf, source: Table, records: Sequence[dict[str, Any]]) -
     found: dict[tuple[str, str], int] = {}
     for name, raws in wanted.items():
         try:
-            opened: Any = gzip.open if name.endswith(".gz") else open
-            with opened(base / name, "rb") as file:
-                lines = split(file.read(), source.delivery.line_end)
+            content = (base / name).read_bytes()
+            lines = split(gzip.decompress(content) if name.endswith(".gz") else content, source.delivery.line_end)
         except OSError:
             continue
         for number, line in enumerate(lines, 1):

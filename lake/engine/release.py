@@ -6,16 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lake.core.errors import LakeError, WrongUse, unknown_name
 from lake.core.graph import above
 from lake.core.table import Table
-from lake.engine import crash, lease, store
+from lake.engine import crash, lease, place, store
 from lake.engine.conf import Conf, load
 from lake.engine.control import Journal, State
 from lake.engine.intake import is_active, is_required
+from lake.engine.place import Place
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -137,6 +137,7 @@ def publish(journal: Journal, run: str, body: dict[str, Any]) -> Release:
     """Publish the map: one row of the journal is the release. A note of it lies beside, should the journal be lost."""
     last = newest(journal)
     body = {"release": (last.number if last else 0) + 1, **body}
+    lease.check(journal.root)
     note(journal.root, run, body)
     crash.point("before release")
     [row] = journal.append(run, ("release", "", body))
@@ -144,21 +145,19 @@ def publish(journal: Journal, run: str, body: dict[str, Any]) -> Release:
     return Release(row.body["release"], row.at, row.run, row.body)
 
 
-def notes(root: Path) -> Path:
+def notes(root: Place) -> Place:
     """Where the notes of releases lie."""
     return root / "_control" / "releases"
 
 
-def note(root: Path, run: str, body: dict[str, Any]) -> None:
+def note(root: Place, run: str, body: dict[str, Any]) -> None:
     """Write down a release before it is one; of a run that dies in between, the next release takes the number."""
     path = notes(root) / f"{body['release']:06d}.json"
     if not path.parent.parent.is_dir():  # it is there for whoever holds the lease
         return
     path.parent.mkdir(exist_ok=True)
     said = {"at": datetime.now(UTC).isoformat(), "run": run, "body": body}
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(said, sort_keys=True, default=str), encoding="utf-8")
-    unfinished.replace(path)
+    place.put(path, json.dumps(said, sort_keys=True, default=str))
 
 
 def gone(journal: Journal, table: str, at: int) -> LakeError | None:
@@ -179,11 +178,13 @@ def gone(journal: Journal, table: str, at: int) -> LakeError | None:
     return None
 
 
-def check_readable(root: Path, table: Table, at: int) -> None:
+def check_readable(root: Place, table: Table, at: int) -> None:
     """Raise LakeError if a version of a table is not whole on storage, with the reason if the journal knows it."""
     path = root / table.path
     try:
-        missing = next((f for f in store.Log(path, at).files() if not (path / f).is_file()), None)
+        files = store.Log(path, at).files()
+        there = place.sizes(path, files)
+        missing = next((f for f in files if f not in there), None)
         said = f"{table.id}: {missing} of version {at} is missing." if missing else ""
     except LakeError as e:
         said = e.message

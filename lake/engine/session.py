@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from lake.engine import archive, jars
+from lake.engine import archive, jars, s3
 from lake.engine.conf import HOME, Conf
 from lake.engine.store import Log
 
@@ -90,9 +90,29 @@ def _of_this_machine(conf: Conf) -> dict[str, str]:
         "spark.driver.extraJavaOptions": " ".join([_STACK, f"-Dlog4j2.configurationFile={log4j}", *archive.flags()]),
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
-        "spark.jars": ",".join(map(str, jars.verified())),
+        "spark.jars": ",".join(map(str, jars.verified(*jars.locks(on_s3=conf.is_on_s3)))),
         "spark.sql.warehouse.dir": str(conf.root / "_control" / "warehouse"),
         "spark.pyspark.python": sys.executable,
+        **(_of_s3(conf) if conf.is_on_s3 else {}),
+    }
+
+
+def _of_s3(conf: Conf) -> dict[str, str]:
+    """How this machine's Spark reads and writes S3; each data file is put once, where it belongs, and never renamed."""
+    cloud = "org.apache.spark.internal.io.cloud"
+    told = {
+        "fs.s3a.aws.credentials.provider": "software.amazon.awssdk.auth.credentials.DefaultCredentialsProvider",
+        "fs.s3a.committer.name": "magic",
+        "fs.s3a.connection.establish.timeout": f"{conf.s3.timeout_s:g}s",
+        "fs.s3a.connection.timeout": f"{conf.s3.timeout_s:g}s",
+        "fs.s3a.endpoint": conf.s3.endpoint,
+        "fs.s3a.endpoint.region": conf.s3.region or (s3.region() if conf.s3.endpoint else ""),
+        "fs.s3a.path.style.access": "true" if conf.s3.endpoint else "",
+    }
+    return {f"spark.hadoop.{key}": value for key, value in told.items() if value} | {
+        "spark.sql.parquet.output.committer.class": f"{cloud}.BindingParquetOutputCommitter",
+        "spark.sql.sources.commitProtocolClass": f"{cloud}.PathOutputCommitProtocol",
+        "spark.sql.warehouse.dir": str(HOME / "var" / "run" / "warehouse"),
     }
 
 

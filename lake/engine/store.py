@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import time
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from functools import cached_property
-from pathlib import Path
+import uuid
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import unquote
 
@@ -21,9 +20,11 @@ import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
-from pyarrow.fs import LocalFileSystem, SubTreeFileSystem
 
 from lake.core.errors import Fenced, LakeError, WrongUse
+from lake.engine import place
+from lake.engine.place import Place
+from lake.engine.s3 import CREDENTIALS, S3Path
 
 APP = "robolake"
 """The application id of every transaction of ours in a table's log."""
@@ -41,11 +42,14 @@ LEAST_HOURS = 168
 """A data file stays at least so long after it left the table: longer than any run or reader of it takes."""
 DATA = "data"
 """The folder of a table's data files; each commit writes into one of its own there, named by its sequence number."""
+PAUSES_S = (0.2, 1.0, 4.0)
+"""So long it is waited before a commit that S3 did not answer is tried again."""
+_COLOUR = re.compile("\x1b\\[[0-9;]*m")
 _COMMIT = re.compile(r"^(\d{20})\.json$")
 _CHECKPOINT = re.compile(r"^(\d{20})\.checkpoint.*\.parquet$")
 
 
-def version(path: Path) -> int:
+def version(path: Place) -> int:
     """The newest version of the table at `path`; -1 where there is none. Reads only the names in its log."""
     try:
         names = (p.name for p in (path / "_delta_log").iterdir())
@@ -54,23 +58,47 @@ def version(path: Path) -> int:
         return -1
 
 
-def create(path: Path, schema: dict[str, Any]) -> None:
+def create(path: Place, schema: dict[str, Any]) -> None:
     """Make an empty table (version 0) if there is none; `schema` as Spark's StructType writes it in JSON."""
     if version(path) >= 0:
         return
     path.mkdir(parents=True, exist_ok=True)
-    DeltaTable.create(
-        str(path), schema=Schema.from_json(json.dumps(schema)), mode="ignore", configuration=dict(PROPERTIES)
-    )
+    _create(path, Schema.from_json(json.dumps(schema)), PROPERTIES)
+
+
+def _create(path: Place, schema: Any, configuration: dict[str, str]) -> None:
+    for last_try in (False, False, True):
+        try:
+            DeltaTable.create(
+                str(path),
+                schema=schema,
+                mode="ignore",
+                configuration=dict(configuration),
+                storage_options=place.options(path),
+            )
+            return
+        except OSError as e:
+            if not isinstance(path, S3Path):
+                raise
+            if version(path) >= 0:  # only the answer was lost
+                return
+            if last_try:
+                raise _unanswered(path, e) from e
+
+
+def _opened(path: Place, at: int | None = None) -> DeltaTable:
+    """The table, as delta-rs reads and commits it, at version `at` or now."""
+    with _answered(path):
+        return DeltaTable(str(path), version=at, storage_options=place.options(path))
 
 
 class Log:
     """A table's log as it stood when it was opened; a commit comes right behind that version, or not at all."""
 
-    def __init__(self, path: Path, at: int | None = None) -> None:
+    def __init__(self, path: Place, at: int | None = None) -> None:
         self.path = path
         try:
-            self._table = DeltaTable(str(path), version=at)
+            self._table = _opened(path, at)
         except DeltaError as e:
             what = "its log" if at is None else f"its version {at}"
             raise LakeError(
@@ -153,10 +181,7 @@ class Log:
         new = [f for f in Schema.from_json(json.dumps(schema)).fields if f.name not in known]
         if not new:
             return self
-        try:
-            self._table.alter.add_columns(new, commit_properties=CommitProperties(max_commit_retries=0))
-        except CommitFailedError as e:
-            raise self._fenced() from e
+        _once(self.path, self.version + 1, lambda how: self._table.alter.add_columns(new, commit_properties=how))
         return Log(self.path, self.version + 1)
 
     def commit(
@@ -177,32 +202,106 @@ class Log:
         add = list(_described(self.path, folder(self.path, sequence)))
         now = int(time.time() * 1000)
         leave = [RemoveAction(f, True, now) for f in self.files() if name_of(f) in gone] if gone else []
-        try:
-            self._table.create_write_transaction(
+        _once(
+            self.path,
+            self.version + 1,
+            lambda how: self._table.create_write_transaction(
                 [*add, *leave],
                 "overwrite" if gone is None else "append",
                 Schema.from_json(json.dumps(schema)) if schema else self._table.schema(),
-                commit_properties=CommitProperties(
-                    app_transactions=[Transaction(APP, sequence)],
-                    custom_metadata={"userMetadata": json.dumps(words, default=str)},
-                    max_commit_retries=0,
-                ),
-            )
-        except CommitFailedError as e:
-            raise self._fenced() from e
+                commit_properties=how,
+            ),
+            said=json.dumps(words, default=str),
+            transaction=Transaction(APP, sequence),
+        )
         return self.version + 1
 
-    def _fenced(self) -> Fenced:
-        return Fenced(
-            f"{self.path} was written by another process while this run worked on it; nothing was changed.",
-            hint="start the same command again.",
-        )
+
+def _once(
+    path: Place,
+    at: int,
+    commit: Callable[[CommitProperties], Any],
+    *,
+    said: str | None = None,
+    transaction: Transaction | None = None,
+) -> Any:
+    """Make commit `at` of a table, once: what `commit` returns, or None if that was lost on its way.
+
+    An answer of S3 may be lost. Then delta-rs does not know of its commit, or meets it at its next try and takes it for
+    another's; so each commit carries a mark by which we know it again.
+
+    Raises Fenced if somebody else made that commit: then nothing was changed.
+    """
+    mark = uuid.uuid4().hex
+    how = CommitProperties(
+        app_transactions=[transaction] if transaction else None,
+        custom_metadata={"mark": mark} | ({"userMetadata": said} if said else {}),
+        max_commit_retries=0,
+    )
+    for pause_s in (*PAUSES_S, None):
+        try:
+            return commit(how)
+        except (DeltaError, OSError) as e:
+            on_s3 = isinstance(path, S3Path)
+            if on_s3 and _mark(path, at) == mark:
+                return None
+            if isinstance(e, CommitFailedError):
+                raise Fenced(
+                    f"{path} was written by another process while this run worked on it; nothing was changed.",
+                    hint="start the same command again.",
+                ) from e
+            if not on_s3:
+                raise
+            if pause_s is None or _is_denial(e):
+                raise _unanswered(path, e) from e
+            time.sleep(pause_s)
+    return None
+
+
+def _mark(path: Place, at: int) -> str | None:
+    return next((e["commitInfo"].get("mark") for e in entries(path, at) or [] if "commitInfo" in e), None)
+
+
+def _persistently(path: Place, read: Callable[[], pa.Table]) -> pa.Table:
+    """What `read` reads; on S3 it is tried again where Arrow gave up."""
+    for pause_s in (*PAUSES_S, None):
+        try:
+            with _answered(path):
+                return read()
+        except LakeError as e:
+            if pause_s is None or (e.__cause__ and _is_denial(e.__cause__)):
+                raise
+            time.sleep(pause_s)
+    raise AssertionError
+
+
+@contextmanager
+def _answered(path: Place) -> Iterator[None]:
+    """Raise what delta-rs or Arrow say of an S3 that does not answer as an error of ours."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as e:
+        if not isinstance(path, S3Path):
+            raise
+        raise _unanswered(path, e) from e
+
+
+def _unanswered(path: Place, e: Exception) -> LakeError:
+    said = " ".join(_COLOUR.sub("", str(e)).split())
+    hint = f"may you? {CREDENTIALS}" if _is_denial(e) else "start the same command again."
+    return LakeError(f"{path}: {said[:300]}", hint=hint)
+
+
+def _is_denial(e: BaseException) -> bool:
+    return any(word in str(e) for word in ("privileges", "ACCESS_DENIED", "Forbidden"))
 
 
 # --- data files -------------------------------------------------------------------------------------------------------
 
 
-def folder(path: Path, sequence: int) -> Path:
+def folder(path: Place, sequence: int) -> Place:
     """Where the data files of the commit `sequence` belong."""
     return path / DATA / f"{sequence:09d}"
 
@@ -230,21 +329,22 @@ def name_of(file: str) -> str:
     return file.rsplit("/", 1)[-1]
 
 
-def _described(path: Path, files_in: Path) -> Iterator[AddAction]:
+def _described(path: Place, files_in: Place) -> Iterator[AddAction]:
     """The data files that Spark wrote into a folder, and how many rows each has.
 
     No ends of values: of texts they would carry persons into the log, and where only some columns have them, delta-rs
     finds no row at all by the others. Readers skip by the statistics in the files themselves.
     """
-    for file in sorted(files_in.glob("*.parquet")):
-        read = pq.read_metadata(file)
+    now = int(time.time() * 1000)
+    for file in place.found(files_in, "*.parquet"):
+        read = pq.read_metadata(place.parquet(file))
         if not read.num_rows:
             continue
         yield AddAction(
             path=file.relative_to(path).as_posix(),
-            size=file.stat().st_size,
+            size=place.size(file),
             partition_values={},
-            modification_time=int(file.stat().st_mtime * 1000),
+            modification_time=now,
             data_change=True,
             stats=json.dumps({"numRecords": read.num_rows}),
         )
@@ -253,7 +353,7 @@ def _described(path: Path, files_in: Path) -> Iterator[AddAction]:
 # --- commits ----------------------------------------------------------------------------------------------------------
 
 
-def entries(path: Path, at: int) -> list[dict[str, Any]] | None:
+def entries(path: Place, at: int) -> list[dict[str, Any]] | None:
     """The actions of commit `at`; None if its log entry is gone. Raises LakeError if it cannot be read."""
     file = path / "_delta_log" / f"{at:020d}.json"
     try:
@@ -267,7 +367,7 @@ def entries(path: Path, at: int) -> list[dict[str, Any]] | None:
         raise LakeError(f"{file} is damaged.", hint="`lake doctor` names what else is; `repair` mends it.") from None
 
 
-def said(path: Path, at: int) -> dict[str, Any]:
+def said(path: Place, at: int) -> dict[str, Any]:
     """What we wrote about ourselves in commit `at` (the userMetadata); empty for a commit that is not ours."""
     for entry in entries(path, at) or []:
         info = entry.get("commitInfo")
@@ -277,7 +377,7 @@ def said(path: Path, at: int) -> dict[str, Any]:
     return {}
 
 
-def changes_data(path: Path, at: int) -> bool | None:
+def changes_data(path: Place, at: int) -> bool | None:
     """Whether commit `at` changes rows (an OPTIMIZE does not); None if its log entry is gone."""
     actions = entries(path, at)
     if actions is None:
@@ -288,37 +388,37 @@ def changes_data(path: Path, at: int) -> bool | None:
 # --- upkeep -----------------------------------------------------------------------------------------------------------
 
 
-def first(path: Path) -> int:
+def first(path: Place) -> int:
     """The oldest version of the table that its log can still tell: 0, or that of its oldest checkpoint."""
     names = [p.name for p in (path / "_delta_log").iterdir()]
     commits = {int(m[1]) for m in map(_COMMIT.match, names) if m}
     return 0 if 0 in commits else min((int(m[1]) for m in map(_CHECKPOINT.match, names) if m), default=0)
 
 
-def checkpoints(path: Path) -> list[Path]:
+def checkpoints(path: Place) -> list[Place]:
     """The table's checkpoints, oldest first."""
     return sorted(p for p in (path / "_delta_log").iterdir() if _CHECKPOINT.match(p.name))
 
 
-def restart(path: Path, schema: dict[str, Any], at: int) -> None:
+def restart(path: Place, schema: dict[str, Any], at: int) -> None:
     """Make an empty table whose log begins with version `at`, so that its versions go on where a lost log ended.
 
     It is a log as any is after its oldest entries were cleaned up: a checkpoint, and the entry it was made from.
     """
     create(path, schema)
-    DeltaTable(str(path)).create_checkpoint()
+    _opened(path).create_checkpoint()
     log = path / "_delta_log"
     for name in ("{:020d}.json", "{:020d}.checkpoint.parquet"):
-        (log / name.format(0)).rename(log / name.format(at))
+        place.move(log / name.format(0), log / name.format(at))
     (log / "_last_checkpoint").unlink()
 
 
-def compact(path: Path, small: int, target_mb: int) -> int:
+def compact(path: Place, small: int, target_mb: int) -> int:
     """Merge the data files below `target_mb` if at least `small` are below half of it; returns how many went.
 
     The commit changes no row, and carries no transaction of ours.
     """
-    table = DeltaTable(str(path))
+    table = _opened(path)
     actions = table.get_add_actions()
     sizes = [int(s) for s in actions.column("size_bytes").to_pylist()] if actions.num_rows else []
     if sum(s < target_mb * 2**19 for s in sizes) < small:
@@ -326,27 +426,31 @@ def compact(path: Path, small: int, target_mb: int) -> int:
     without_ends = {k: v for k, v in PROPERTIES.items() if k.endswith("NumIndexedCols")}
     if not without_ends.items() <= table.metadata().configuration.items():  # it was made before that was asked for
         table.alter.set_table_properties(without_ends)
-        table = DeltaTable(str(path))
-    with _fenced(path):
-        done = table.optimize.compact(
-            target_size=target_mb * 2**20,
-            commit_properties=CommitProperties(max_commit_retries=0),
-            writer_properties=WriterProperties(compression="ZSTD"),
-        )
-    return int(done["numFilesRemoved"])
+        table = _opened(path)
+    at = int(table.version()) + 1
+    compression = WriterProperties(compression="ZSTD")
+    done = _once(
+        path,
+        at,
+        lambda how: table.optimize.compact(
+            target_size=target_mb * 2**20, commit_properties=how, writer_properties=compression
+        ),
+    )
+    return int(done["numFilesRemoved"]) if done else sum("remove" in e for e in entries(path, at) or [])
 
 
-def checkpoint(path: Path, every: int) -> bool:
+def checkpoint(path: Place, every: int) -> bool:
     """Write a checkpoint if there are `every` commits since the last one."""
     found = checkpoints(path)
     last = int(found[-1].name[:20]) if found else 0
     if version(path) - last < every:
         return False
-    DeltaTable(str(path)).create_checkpoint()
+    with _answered(path):
+        _opened(path).create_checkpoint()
     return True
 
 
-def vacuum(path: Path, keep: Collection[int], *, hours: int | None = None, erasing: bool = False) -> int:
+def vacuum(path: Place, keep: Collection[int], *, hours: int | None = None, erasing: bool = False) -> int:
     """Delete the data files that no version in `keep` has and that left the table `hours` ago; returns how many.
 
     Raises WrongUse for less than LEAST_HOURS, unless a person is being erased.
@@ -357,20 +461,26 @@ def vacuum(path: Path, keep: Collection[int], *, hours: int | None = None, erasi
             f"{path}: files that left less than {LEAST_HOURS} hours ago may still be read; {hours} was asked for.",
             hint="only erasing a person may delete them sooner.",
         )
-    table = DeltaTable(str(path))
     asked: dict[str, Any] = {
         "retention_hours": hours,
         "enforce_retention_duration": False,
         "keep_versions": sorted(keep),
     }
-    there = [f for f in table.vacuum(dry_run=True, **asked) if (path / f).is_file()]
-    if there:
-        with _fenced(path):
-            table.vacuum(dry_run=False, commit_properties=CommitProperties(max_commit_retries=0), **asked)
+    there = left = _vacuumable(path, asked)
+    while left:
+        table = _opened(path)
+        at, clean = int(table.version()) + 1, partial(table.vacuum, dry_run=False, **asked)
+        done = _once(path, at, lambda how, clean=clean: clean(commit_properties=how))  # type: ignore[misc]
+        left = {} if done is not None else _vacuumable(path, asked)  # which of its two commits it was is not known
     return len(there)
 
 
-def sweep(path: Path) -> int:
+def _vacuumable(path: Place, asked: dict[str, Any]) -> dict[str, int]:
+    with _answered(path):
+        return place.sizes(path, _opened(path).vacuum(dry_run=True, **asked))
+
+
+def sweep(path: Place) -> int:
     """Delete the data files that no commit ever named, and what is left beside deleted ones; returns how many files.
 
     Only for a holder of the lease, and with no task open: whoever wrote them can no longer commit.
@@ -387,16 +497,8 @@ def sweep(path: Path) -> int:
     folders = [p for p in (path / DATA).iterdir() if p.is_dir()] if (path / DATA).is_dir() else []
     for folder in folders:
         if not any(f.is_file() and not f.name.startswith("_") for f in folder.rglob("*")):
-            shutil.rmtree(folder)
+            place.remove(folder)
     return len(strays)
-
-
-@contextmanager
-def _fenced(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except CommitFailedError as e:
-        raise Fenced(f"{path} was written by another process meanwhile.", hint="start the same command again.") from e
 
 
 BRIEFLY = {
@@ -409,56 +511,58 @@ BRIEFLY = {
 class Ledger:
     """An append-only table of facts; facts are appended right behind what was read, or not at all."""
 
-    def __init__(self, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, path: Place, schema: pa.Schema) -> None:
         self.path, self.schema = path, schema
+        self._options = place.options(path)
         with self._readable():
-            self._table = DeltaTable(str(path)) if version(path) >= 0 else None
+            self._table = _opened(path) if version(path) >= 0 else None
 
     def read(self) -> list[dict[str, Any]]:
         """Every fact, in the order of `seq`."""
         if self._table is None:
             return []
         with self._readable():
-            found: list[dict[str, Any]] = (
-                self._table.to_pyarrow_table(filesystem=_files(self.path)).sort_by("seq").to_pylist()
-            )
+            read = partial(self._table.to_pyarrow_table, filesystem=place.files(self.path))
+            found: list[dict[str, Any]] = _persistently(self.path, read).sort_by("seq").to_pylist()
         return found
 
     def append(self, facts: Sequence[dict[str, Any]]) -> None:
         """Raises Fenced if another process appended since this one read."""
         if self._table is None:
-            DeltaTable.create(str(self.path), schema=self.schema, mode="ignore", configuration=PROPERTIES | BRIEFLY)
-            self._table = DeltaTable(str(self.path), version=0)
-        try:
-            write_deltalake(
-                self._table,
-                pa.Table.from_pylist(list(facts), schema=self.schema),
-                mode="append",
-                commit_properties=CommitProperties(max_commit_retries=0),
-            )
-        except CommitFailedError as e:
-            raise Fenced("Another process wrote to this lake's journal.", hint="start the same command again.") from e
+            _create(self.path, self.schema, PROPERTIES | BRIEFLY)
+            self._table = _opened(self.path, 0)
+        if self._options != (now := place.options(self.path)):  # credentials end sooner than a night may
+            self._table, self._options = _opened(self.path, int(self._table.version())), now
+        table, at = self._table, int(self._table.version()) + 1
+        rows = pa.Table.from_pylist(list(facts), schema=self.schema)
+        _once(self.path, at, lambda how: write_deltalake(table, rows, mode="append", commit_properties=how))
+        if table.version() != at:
+            self._table = _opened(self.path, at)
 
     def compact(self) -> None:
         """Few files again. What another process appended meanwhile stays unread: the next append is refused."""
         if self._table is not None and len(self._table.file_uris()) > 20:
             at = int(self._table.version())
-            fewer = DeltaTable(str(self.path), version=at)
-            fewer.optimize.compact()
-            if fewer.version() == at + 1:
-                self._table = fewer
+            fewer = _opened(self.path, at)
+            with suppress(Fenced):
+                _once(self.path, at + 1, lambda how: fewer.optimize.compact(commit_properties=how))
+                self._table = fewer if fewer.version() == at + 1 else _opened(self.path, at + 1)
+                if isinstance(self.path, S3Path):  # there each entry of the log behind the last one is a request
+                    with suppress(OSError):
+                        self._table.create_checkpoint()
 
     def upkeep(self) -> None:
         """Without the files that compaction left. Deleting them takes two commits; any other is not looked at."""
         if self._table is not None:
             at = int(self._table.version())
             if vacuum(self.path, (at,)):
-                self._table = DeltaTable(str(self.path), version=at + 2)
+                self._table = _opened(self.path, at + 2)
 
     @contextmanager
     def _readable(self) -> Iterator[None]:
         try:
-            yield
+            with _answered(self.path):
+                yield
         except (DeltaError, OSError, ValueError) as e:
             raise LakeError(
                 f"{self.path} is damaged: it cannot be read.",
@@ -466,13 +570,13 @@ class Ledger:
             ) from e
 
 
-def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
+def rows(path: Place, *, at: int | None = None, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
     """The rows of the table as Arrow, at version `at` or now."""
     table = Log(path, at)._table
     try:
-        return table.to_pyarrow_table(
-            columns=list(columns) if columns else None, filters=where, filesystem=_files(path)
-        )
+        names = list(columns) if columns else None
+        read = partial(table.to_pyarrow_table, columns=names, filters=where, filesystem=place.files(path))
+        return _persistently(path, read)
     except (OSError, pa.ArrowException) as e:
         raise LakeError(
             f"{path}: a data file of version {table.version()} cannot be read.",
@@ -480,16 +584,16 @@ def rows(path: Path, *, at: int | None = None, columns: Sequence[str] | None = N
         ) from e
 
 
-def some(path: Path, most: int, *, at: int | None = None, columns: Sequence[str], where: Any = None) -> pa.Table:
+def some(path: Place, most: int, *, at: int | None = None, columns: Sequence[str], where: Any = None) -> pa.Table:
     """At most so many rows of the table as Arrow; which ones, the order of its files decides."""
     good = pq.filters_to_expression(where) if where else None
-    found = Log(path, at)._table.to_pyarrow_dataset(filesystem=_files(path))
+    found = Log(path, at)._table.to_pyarrow_dataset(filesystem=place.files(path))
     return found.head(most, columns=list(columns), filter=good)
 
 
-def sampled(path: Path, most: int, *, at: int, columns: Sequence[str], where: Any = None) -> tuple[pa.Table, int]:
+def sampled(path: Place, most: int, *, at: int, columns: Sequence[str], where: Any = None) -> tuple[pa.Table, int]:
     """Every n-th of the rows of a version as Arrow, so that about `most` are held at once; and n."""
-    found = Log(path, at)._table.to_pyarrow_dataset(filesystem=_files(path))
+    found = Log(path, at)._table.to_pyarrow_dataset(filesystem=place.files(path))
     every = max(1, -(-found.count_rows(filter=where) // most))
     taken, passed = [], 0
     for batch in found.to_batches(columns=list(columns), filter=where):
@@ -497,9 +601,3 @@ def sampled(path: Path, most: int, *, at: int, columns: Sequence[str], where: An
         passed += batch.num_rows
         taken.append(batch if every == 1 else batch.take(pa.array(range(start, batch.num_rows, every), pa.int64())))
     return pa.Table.from_batches(taken, pa.schema([found.schema.field(c) for c in columns])), every
-
-
-def _files(path: Path) -> SubTreeFileSystem:
-    """A table's files as Arrow reads them itself. Those of delta-rs call Python from threads of Arrow's: one that is
-    late finds it gone, and aborts a command that had ended well."""
-    return SubTreeFileSystem(str(path), LocalFileSystem())

@@ -20,7 +20,7 @@ from lake.core.errors import WrongUse
 from lake.core.graph import ordered
 from lake.core.model import Model
 from lake.core.table import SLICE, Table
-from lake.engine import lines, plan, privacy, records, rejects, training
+from lake.engine import lines, place, plan, privacy, records, rejects, training
 from lake.engine.conf import Conf
 from lake.engine.lineage import Graph
 from lake.engine.narrowing import Narrowed, Narrowing, all_of, any_of, arrow, both
@@ -185,10 +185,12 @@ class Tracer:
         """The delivered lines that may be the rows."""
         [source] = table.inputs
         path = self.conf.root / source.path
-        files = [str(path / f) for f in Log(path, self.rows.versions(table)[source.id]).files()]
+        files = Log(path, self.rows.versions(table)[source.id]).files()
         schema = to_arrow_schema(records.bronze_schema(source), timestamp_utc=True)
         where = ds.field("_file").isin(rows.column("_file").unique())
-        return ds.dataset(files, schema=schema, format="parquet").to_table(filter=where & _may_be(table, rows))
+        return ds.dataset(files, schema=schema, format="parquet", filesystem=place.files(path)).to_table(
+            filter=where & _may_be(table, rows)
+        )
 
 
 def _may_be(table: Table, rows: pa.Table) -> pc.Expression:

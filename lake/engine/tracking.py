@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import warnings
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
+
+from lake.engine import place
+from lake.engine.place import Place
 
 log = logging.getLogger("lake")
 
@@ -19,35 +22,38 @@ QUIET = {
 }
 
 
-def record(root: Path, model: str, version: str, card: Mapping[str, Any]) -> None:
+def record(root: Place, model: str, version: str, card: Mapping[str, Any]) -> None:
     """Write one run: settings, figures for each fold and in all, and what was trained on."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            client, experiment = _opened(root, model)
-            run = client.create_run(experiment, run_name=version, tags={"version": version, "served": card["served"]})
-            _log(client, run.info.run_id, card)
-            client.set_terminated(run.info.run_id)
+            with _opened(root, model) as (client, experiment):
+                tags = {"version": version, "served": card["served"]}
+                run = client.create_run(experiment, run_name=version, tags=tags)
+                _log(client, run.info.run_id, card)
+                client.set_terminated(run.info.run_id)
     except Exception as e:  # a browser's convenience must not fail a night
         log.warning("MLflow did not record %s %s: %s", model, version, type(e).__name__)
 
 
-def mirror(root: Path, model: str, *, champion: str, challenger: str | None = None) -> None:
+def mirror(root: Place, model: str, *, champion: str, challenger: str | None = None) -> None:
     """Tag the runs of the released version and of its challenger, as the release says."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            client, experiment = _opened(root, model)
-            for run in client.search_runs([experiment]):
-                version = run.data.tags.get("version")
-                alias = "champion" if version == champion else "challenger" if version == challenger else ""
-                if run.data.tags.get("alias", "") != alias:
-                    client.set_tag(run.info.run_id, "alias", alias)
+            with _opened(root, model) as (client, experiment):
+                for run in client.search_runs([experiment]):
+                    version = run.data.tags.get("version")
+                    alias = "champion" if version == champion else "challenger" if version == challenger else ""
+                    if run.data.tags.get("alias", "") != alias:
+                        client.set_tag(run.info.run_id, "alias", alias)
     except Exception as e:
         log.warning("MLflow did not take the tags of %s: %s", model, type(e).__name__)
 
 
-def _opened(root: Path, model: str) -> tuple[Any, str]:
+@contextmanager
+def _opened(root: Place, model: str) -> Iterator[tuple[Any, str]]:
+    """A client of MLflow's file in the lake; where that is on S3, of a copy that is stored back."""
     os.environ.update(QUIET)
     import mlflow.store.db.utils  # noqa: F401  it sets the levels of its loggers when first imported
     from mlflow import MlflowClient
@@ -56,11 +62,11 @@ def _opened(root: Path, model: str) -> tuple[Any, str]:
         logging.getLogger(name).setLevel(logging.ERROR)
     control = root.resolve() / "_control"
     control.mkdir(parents=True, exist_ok=True)
-    client = MlflowClient(tracking_uri=f"sqlite:///{control / 'mlflow.db'}")
-    found = client.get_experiment_by_name(model)
-    if found is not None:
-        return client, found.experiment_id
-    return client, client.create_experiment(model, artifact_location=(control / "mlflow").as_uri())
+    with place.worked_on(control / "mlflow.db") as file:
+        client = MlflowClient(tracking_uri=f"sqlite:///{file}")
+        known = client.get_experiment_by_name(model)
+        artifacts = (control / "mlflow").as_uri()
+        yield client, known.experiment_id if known else client.create_experiment(model, artifact_location=artifacts)
 
 
 def _log(client: Any, run: str, card: Mapping[str, Any]) -> None:

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import date
 from importlib.metadata import version as installed
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,6 +22,7 @@ from pyspark.sql.types import DecimalType, NumericType
 from lake.core.errors import LakeError
 from lake.core.model import ANCHOR, BASELINE, PREDICTION, SPREAD, TARGET, Model
 from lake.engine import artefact, cards, tracking
+from lake.engine.place import Place
 from lake.engine.validation import LEVELS, QUANTILES, Fold, Verdict, Widths, folds, judge
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Trained:
     id: str
     served: str
     metrics: dict[str, Any]
-    path: Path
+    path: Place
     manifest: str
     reused: bool
 
@@ -78,7 +78,7 @@ def due(
 
 
 def train(
-    model: Model, rows: DataFrame, *, content: str, root: Path, conf: Mapping[str, float] | None = None
+    model: Model, rows: DataFrame, *, content: str, root: Place, conf: Mapping[str, float] | None = None
 ) -> Trained:
     """Validate walking forward, fit on every known outcome, store the version with its card; reuse it if it is there.
 
@@ -88,7 +88,7 @@ def train(
     """
     version = model.version(content=content, conf=conf)
     path = artefact.folder(root, model.id, version)
-    reused = path.is_dir()
+    reused = artefact.is_there(path)
     if not reused:
         _train(model, rows, version, content, path, model.settings(conf))
         tracking.record(root, model.id, version, artefact.card(path))
@@ -99,7 +99,7 @@ def train(
 
 
 def score(
-    model: Model, trained_id: str, rows: DataFrame, *, as_of: date, root: Path, manifest: str | None = None
+    model: Model, trained_id: str, rows: DataFrame, *, as_of: date, root: Place, manifest: str | None = None
 ) -> DataFrame:
     """The rows of the score table: everything placed until `as_of` that is still waited for.
 
@@ -206,7 +206,7 @@ def _table(model: Model, rows: DataFrame) -> pd.DataFrame:
 
 
 def _train(
-    model: Model, rows: DataFrame, version: str, content: str, path: Path, settings: Mapping[str, float]
+    model: Model, rows: DataFrame, version: str, content: str, path: Place, settings: Mapping[str, float]
 ) -> None:
     count = rows.count()
     verdict, numbered, known = validated(model, rows, settings)
@@ -241,7 +241,7 @@ def _train(
         "limits": list(model.limits),
     }
 
-    def fill(folder: Path) -> None:
+    def fill(folder: Place) -> None:
         if fitted is not None:
             fitted.write().save((folder / artefact.PIPELINE).resolve().as_uri())
         (folder / artefact.CARD).write_text(json.dumps(card, indent=1, sort_keys=True), encoding="utf-8")
@@ -267,7 +267,7 @@ def _fit(model: Model, rows: DataFrame, settings: Mapping[str, float]) -> Pipeli
     return model.learner({**settings, "seed": model.seed}).fit(one)
 
 
-def _load(path: Path) -> PipelineModel:
+def _load(path: Place) -> PipelineModel:
     from pyspark.ml import PipelineModel
 
     return PipelineModel.load((path / artefact.PIPELINE).resolve().as_uri())

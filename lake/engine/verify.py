@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -18,11 +16,12 @@ from lake.core.graph import above
 from lake.core.law import Law
 from lake.core.table import Table
 from lake.core.transforms import hash_sum, hash_text, row_hash
-from lake.engine import damage, night, plan, quality, release, store
+from lake.engine import damage, night, place, plan, quality, release, store
 from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import SCHEMA, Journal, State
 from lake.engine.intake import loaded
+from lake.engine.place import Place
 from lake.engine.prospect import Prospect
 from lake.engine.session import for_work, session
 from lake.engine.store import Ledger
@@ -251,7 +250,7 @@ def of_scratch(lake: Verifier) -> Verdict:
     ]  # fmt: skip
     verdict.skipped += [f"{t.id}: {stale[t.id]}" for t, _ in lake.there() if t.id in stale and not plan.is_score(t)]
     side = lake.conf.root / ASIDE
-    shutil.rmtree(side, ignore_errors=True)
+    place.remove(side)
     try:
         builder = _Aside(lake, side)
         result = night.Result()
@@ -265,14 +264,14 @@ def of_scratch(lake: Verifier) -> Verdict:
                 verdict.checked += lake.states[table.id].rows
                 _compare(verdict, table, reader, builder)
     finally:
-        shutil.rmtree(side, ignore_errors=True)
+        place.remove(side)
     return verdict
 
 
 class _Aside(Builder):
     """Builds into a folder of its own; bronze, and what the journal says of it, is the lake's."""
 
-    def __init__(self, lake: Verifier, side: Path) -> None:
+    def __init__(self, lake: Verifier, side: Place) -> None:
         self.origin = lake.conf.root
         sources = {t.id for t in lake.tables if t.is_source}
         facts = [
@@ -283,7 +282,7 @@ class _Aside(Builder):
         conf = lake.conf.model_copy(update={"lake": lake.conf.lake.model_copy(update={"root": str(side)})})
         super().__init__(lake.spark, conf, Journal(side, ledger), "verify", lake.as_of, lake.tables)
 
-    def path(self, table: Table) -> Path:
+    def path(self, table: Table) -> Place:
         return (self.origin if table.is_source else self.conf.root) / table.path
 
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import logging
-import shutil
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from lake.core.model import Model
 from lake.core.report import Report
 from lake.core.table import Table
-from lake.engine import contracts, lineage
+from lake.engine import contracts, lineage, place
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
 from lake.engine.docs import example, pages, quality
 from lake.engine.docs.pages import Site
+from lake.engine.place import Place
 from lake.engine.release import Lake, newest
 
 log = logging.getLogger("lake")
 
 
-def write(conf: Conf, tables: Sequence[Table], models: Sequence[Model], reports: Sequence[Report], out: Path) -> Path:
+def write(conf: Conf, tables: Sequence[Table], models: Sequence[Model], reports: Sequence[Report], out: Place) -> Place:
     """Write the site of an environment into the folder `out`, whole or not at all; returns the page to begin with.
 
     Without a release there are no examples on it, and no versions.
@@ -37,15 +36,15 @@ def write(conf: Conf, tables: Sequence[Table], models: Sequence[Model], reports:
         reports=_readers({r.title: list(r.inputs) for r in reports}),
     )
     unfinished = out.with_name(f"{out.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    place.remove(unfinished)
     unfinished.mkdir(parents=True)
     (unfinished / "index.html").write_text(pages.index(site), encoding="utf-8")
     for table in tables:
         (unfinished / pages.file_of(table)).write_text(pages.of_table(site, table), encoding="utf-8")
     if quality.place(conf.root).is_dir() and out == quality.place(conf.root).parent:
-        quality.place(conf.root).rename(unfinished / "quality")
-    shutil.rmtree(out, ignore_errors=True)
-    unfinished.rename(out)
+        place.move(quality.place(conf.root), unfinished / "quality")
+    place.remove(out)
+    place.move(unfinished, out)
     log.info("docs %s: %d tables%s", out, len(tables), f" at release {last.number}" if last else "")
     return out / "index.html"
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from lake.core.report import Part, Report
+from lake.engine import place
 from lake.engine.control import Journal
+from lake.engine.place import Place
 from lake.engine.release import Lake
 from lake.engine.report import facts, html
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("lake")
 
 
-def write(lake: Lake, reports: Sequence[Report]) -> Path:
+def write(lake: Lake, reports: Sequence[Report]) -> Place:
     """Render every page at the lake's release into report/index.html below its root, and return that path."""
     journal = Journal(lake.conf.root)
     known = facts.gathered(lake, journal)
@@ -30,9 +31,7 @@ def write(lake: Lake, reports: Sequence[Report]) -> Path:
     pages = [(r, r(*(read[p] for p in r.parts), facts=known)) for r in reports]
     path = lake.conf.root / "report" / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(html.document(lake, known, pages, facts.gate(lake.release, journal)), encoding="utf-8")
-    unfinished.replace(path)
+    place.put(path, html.document(lake, known, pages, facts.gate(lake.release, journal)))
     log.info("report %s: %d pages at release %d", path, len(pages), lake.release.number)
     return path
 
