@@ -7,6 +7,7 @@ LakeError 1
 ├── Outdated 6          the newest release is older than asked for
 ├── ColumnsDiffer 1     a table's function returned other columns than it promised
 ├── PromiseBroken 1     rows of a derived table break its promise
+├── Unanswered 1        the store did not answer, or not as it should; what is there is not known
 └── Fenced 1            this run was taken for dead and another has taken over
 """
 
@@ -55,6 +56,10 @@ class PromiseBroken(LakeError):
 
 
 class Fenced(LakeError):
+    pass
+
+
+class Unanswered(LakeError):
     pass
 
 

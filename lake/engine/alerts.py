@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
-from lake.core.errors import LakeError, WrongUse, unknown_name
+from lake.core.errors import LakeError, Unanswered, WrongUse, unknown_name
 from lake.engine.control import SCHEMA, Row
 from lake.engine.measures import Measured, Nights
 from lake.engine.place import Place
@@ -51,6 +51,8 @@ class Alerts:
         try:
             self._ledger = Ledger(root / "_control" / "alerts", SCHEMA)
             self.rows = [Row(**fact | {"body": json.loads(fact["body"])}) for fact in self._ledger.read()]
+        except Unanswered:
+            raise
         except LakeError as e:
             hint = "remove the folder _control/alerts of the lake: they begin anew."
             raise LakeError("The ledger of alerts cannot be read.", hint=hint) from e

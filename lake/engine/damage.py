@@ -15,7 +15,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from lake.core.errors import LakeError
+from lake.core.errors import LakeError, Unanswered
 from lake.core.table import Table
 from lake.engine import audit, place, store
 from lake.engine.build import Builder
@@ -86,6 +86,8 @@ def _of_log(path: Place, name: str, state: State) -> Iterator[Damage]:
         file = f"_delta_log/{at:020d}.json"
         try:
             entries = store.entries(path, at)
+        except Unanswered:
+            raise
         except LakeError:
             yield Damage(name, "log", f"{file} is damaged", file)
             continue
@@ -123,6 +125,8 @@ def _of_version(path: Place, table: Table, state: State, conf: Conf) -> Iterator
     """The newest version can be opened, and is what the journal says: its commits, its last task, its rows."""
     try:
         log = Log(path)
+    except Unanswered:
+        raise
     except LakeError as e:
         yield Damage(table.id, "log", e.message)
         return

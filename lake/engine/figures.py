@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -20,6 +19,7 @@ from lake.core.expect import Expectation
 from lake.core.table import SLICE, Column, Table
 from lake.engine import store
 from lake.engine.control import State
+from lake.engine.place import Place
 from lake.engine.plan import commits_since
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def touched(table: Table, state: State, since: int) -> Touched | None:
     return Touched(table, state.version, days)
 
 
-def of_columns(root: Path, it: Touched, most: int) -> list[ColumnFigures]:
+def of_columns(root: Place, it: Touched, most: int) -> list[ColumnFigures]:
     """Figures of the columns that may lack a value or are measured; personal ones aside."""
     judged = [c for c in it.table.columns if not c.pii and not c.key and (c.null or _measured(c.stored))]
     if not judged:
@@ -105,7 +105,7 @@ class TooLarge(Exception):
 
 
 def frames(
-    root: Path, asked: Expectation, changed: Mapping[str, Touched], states: Mapping[str, State], most: int
+    root: Place, asked: Expectation, changed: Mapping[str, Touched], states: Mapping[str, State], most: int
 ) -> list[pd.DataFrame]:
     """The rows that an expectation gets of each table that it reads: of the newest touched periods, `most` at most.
 
@@ -128,7 +128,7 @@ def frames(
     return found
 
 
-def _slices(root: Path, table: Table, states: Mapping[str, State]) -> Counter[date]:
+def _slices(root: Place, table: Table, states: Mapping[str, State]) -> Counter[date]:
     """How many rows each slice of a table has."""
     state = states.get(table.id, State())
     if state.version < 0:

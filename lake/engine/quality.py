@@ -6,16 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from lake.core.errors import LakeError
+from lake.core.errors import LakeError, Unanswered
 from lake.core.expect import Severity
 from lake.engine import store
 from lake.engine.control import Journal
+from lake.engine.place import Place
 from lake.engine.store import Ledger
 
 SCHEMA = pa.schema(
@@ -62,11 +62,11 @@ class Finding:
         return self.success is False and self.severity == "warn"
 
 
-def path(root: Path) -> Path:
+def path(root: Place) -> Place:
     return root / "_control" / "quality"
 
 
-def write(root: Path, run: str, findings: Sequence[Finding]) -> None:
+def write(root: Place, run: str, findings: Sequence[Finding]) -> None:
     """Append what a run found."""
     now = datetime.now(UTC)
     with _readable(root):
@@ -77,11 +77,11 @@ def write(root: Path, run: str, findings: Sequence[Finding]) -> None:
     ledger.compact()
 
 
-def exists(root: Path) -> bool:
+def exists(root: Place) -> bool:
     return store.version(path(root)) >= 0
 
 
-def of_runs(root: Path, runs: Collection[str]) -> list[dict[str, Any]]:
+def of_runs(root: Place, runs: Collection[str]) -> list[dict[str, Any]]:
     """What these runs found, oldest first."""
     if not runs or not exists(root):
         return []
@@ -91,7 +91,7 @@ def of_runs(root: Path, runs: Collection[str]) -> list[dict[str, Any]]:
     return found
 
 
-def upkeep(root: Path) -> None:
+def upkeep(root: Place) -> None:
     """Few files, and none that compaction left."""
     if exists(root):
         with _readable(root):
@@ -99,9 +99,11 @@ def upkeep(root: Path) -> None:
 
 
 @contextmanager
-def _readable(root: Path) -> Iterator[None]:
+def _readable(root: Place) -> Iterator[None]:
     try:
         yield
+    except Unanswered:
+        raise
     except LakeError as e:
         raise LakeError(
             f"{path(root)} is damaged: it cannot be read.",

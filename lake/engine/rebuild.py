@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from lake.core.errors import LakeError
+from lake.core.errors import LakeError, Unanswered
 from lake.core.table import Table
 from lake.engine import lease, place, release, store
 from lake.engine.conf import Conf
@@ -55,6 +55,8 @@ def _commits(conf: Conf, tables: Sequence[Table]) -> list[tuple[datetime, str, i
         for at in range(store.first(path), store.version(path) + 1) if store.version(path) >= 0 else ():
             try:
                 words = store.said(path, at)
+            except Unanswered:
+                raise
             except LakeError as e:
                 log.warning("%s", e.message)
                 continue

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
-from lake.core.errors import LakeError, WrongUse, unknown_name
+from lake.core.errors import LakeError, Unanswered, WrongUse, unknown_name
 from lake.core.graph import above
 from lake.core.table import Table
 from lake.engine import crash, lease, place, store
@@ -186,6 +186,8 @@ def check_readable(root: Place, table: Table, at: int) -> None:
         there = place.sizes(path, files)
         missing = next((f for f in files if f not in there), None)
         said = f"{table.id}: {missing} of version {at} is missing." if missing else ""
+    except Unanswered:
+        raise
     except LakeError as e:
         said = e.message
     if said:

@@ -18,7 +18,7 @@ from itertools import takewhile
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from lake.core.errors import LakeError, WrongUse
+from lake.core.errors import Unanswered, WrongUse
 
 if TYPE_CHECKING:
     from pyarrow.fs import S3FileSystem
@@ -219,7 +219,7 @@ class S3Path(PurePosixPath):
             with _plainly("deleting", self):
                 done = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": some, "Quiet": True})
             if wrong := done.get("Errors"):
-                raise LakeError(f"deleting {self}: S3 says {wrong[0]['Code']}: {wrong[0].get('Message', '')}")
+                raise Unanswered(f"deleting {self}: S3 says {wrong[0]['Code']}: {wrong[0].get('Message', '')}")
 
     # --- what others read it with -------------------------------------------------------------------------------------
 
@@ -302,7 +302,7 @@ class _Reader(io.RawIOBase):
                 break
             except (HTTPClientError, IncompleteReadError, HTTPError) as e:
                 if not tries_left:
-                    raise LakeError(
+                    raise Unanswered(
                         f"reading {self._path}: {e}", hint="is there a network? then start it again."
                     ) from e
                 self._body.close()
@@ -392,9 +392,9 @@ def _plainly(doing: str, path: S3Path) -> Iterator[None]:
             raise WrongUse(f"There is no bucket {path.bucket}.", hint="make it, or name another in conf/.") from None
         denied = e.response["ResponseMetadata"]["HTTPStatusCode"] in (400, 401, 403)
         hint = f"may you? {CREDENTIALS}" if denied else "start the same command again."
-        raise LakeError(f"{doing} {path}: S3 says {code}: {said}", hint=hint) from None
+        raise Unanswered(f"{doing} {path}: S3 says {code}: {said}", hint=hint) from None
     except BotoCoreError as e:
-        raise LakeError(f"{doing} {path}: {e}", hint="is there a network? then start it again.") from None
+        raise Unanswered(f"{doing} {path}: {e}", hint="is there a network? then start it again.") from None
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterP
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake.core.errors import Fenced, LakeError, WrongUse
+from lake.core.errors import Fenced, LakeError, Unanswered, WrongUse
 from lake.engine import place
 from lake.engine.place import Place
 from lake.engine.s3 import CREDENTIALS, S3Path
@@ -268,7 +268,7 @@ def _persistently(path: Place, read: Callable[[], pa.Table]) -> pa.Table:
         try:
             with _answered(path):
                 return read()
-        except LakeError as e:
+        except Unanswered as e:
             if pause_s is None or (e.__cause__ and _is_denial(e.__cause__)):
                 raise
             time.sleep(pause_s)
@@ -282,16 +282,16 @@ def _answered(path: Place) -> Iterator[None]:
         yield
     except FileNotFoundError:
         raise
-    except OSError as e:
-        if not isinstance(path, S3Path):
+    except (DeltaError, OSError) as e:
+        if not isinstance(path, S3Path) or not (isinstance(e, OSError) or _is_denial(e) or "S3 error" in str(e)):
             raise
         raise _unanswered(path, e) from e
 
 
-def _unanswered(path: Place, e: Exception) -> LakeError:
+def _unanswered(path: Place, e: Exception) -> Unanswered:
     said = " ".join(_COLOUR.sub("", str(e)).split())
     hint = f"may you? {CREDENTIALS}" if _is_denial(e) else "start the same command again."
-    return LakeError(f"{path}: {said[:300]}", hint=hint)
+    return Unanswered(f"{path}: {said[:300]}", hint=hint)
 
 
 def _is_denial(e: BaseException) -> bool:

@@ -6,31 +6,31 @@ Its own pages fetch styles and scripts from the net; here its sections stand in 
 from __future__ import annotations
 
 import re
-import shutil
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 
 from lake.engine.docs.pages import POLICY, breakable
 from lake.engine.judge import Judged, sections
+from lake.engine.place import Place, move, remove
 from lake.engine.report.html import shell
 
 HERE = Path(__file__).parent
 MARKS = {True: '<span class="good">✓</span>', False: '<span class="bad">✗</span>'}
 
 
-def place(root: Path) -> Path:
+def place(root: Place) -> Place:
     return root / "docs" / "quality"
 
 
-def write(root: Path, run: str, judged: Sequence[Judged], docs: Mapping[str, str]) -> Path:
+def write(root: Place, run: str, judged: Sequence[Judged], docs: Mapping[str, str]) -> Place:
     """Write a page for each batch, and one that lists them, instead of those of the run before.
 
     docs    what each batch is about, in a sentence, by its name
     """
     out = place(root)
     unfinished = out.with_name("quality.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
+    remove(unfinished)
     unfinished.mkdir(parents=True)
     ordered = sorted(judged, key=lambda one: all(a.success for a in one.answers))
     entries = []
@@ -50,8 +50,8 @@ def write(root: Path, run: str, judged: Sequence[Judged], docs: Mapping[str, str
     head = f"<header><h1>Quality of {escape(run)}</h1></header>"
     index = _page(f"Quality of {run}", f'{head}<main><table class="batches">{listed}</table></main>')
     (unfinished / "index.html").write_text(index, encoding="utf-8")
-    shutil.rmtree(out, ignore_errors=True)
-    unfinished.rename(out)
+    remove(out)
+    move(unfinished, out)
     return out / "index.html"
 
 
