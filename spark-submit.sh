@@ -7,7 +7,7 @@ unset PYTHONDONTWRITEBYTECODE # an answer within a second has no time to compile
 home=$(cd "$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")" && pwd -P)
 venv=$home/.venv
 stamp=$venv/.set-up
-verbs="ack alerts contracts diff docs doctor gaps lineage plan profile quality rejected releases rollback runs show status trace"
+verbs="ack alerts contracts copy diff docs doctor gaps lineage plan profile quality rejected releases rollback runs show status trace"
 
 usage() {
     cat <<END

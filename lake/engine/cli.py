@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lake.core.errors import LakeError, Outdated, WrongUse
-from lake.engine import alert_verbs, door, offers, provenance
+from lake.engine import alert_verbs, copying, door, offers, provenance
 from lake.engine.conf import Conf, day, load
 from lake.engine.control import Journal
 from lake.engine.verb import Debug, Env, Json, Select, print_json, print_table
@@ -350,7 +350,7 @@ def _seconds(text: str) -> float:
         raise WrongUse(f"{text!r} is not an age.", hint="write it as 26h or 3d.") from None
 
 
-for asked in [*provenance.VERBS, *offers.VERBS, *alert_verbs.VERBS]:
+for asked in [*provenance.VERBS, *offers.VERBS, *alert_verbs.VERBS, *copying.VERBS]:
     app.command()(asked)
 app.add_typer(offers.contracts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import tomllib
@@ -221,7 +222,10 @@ class Conf(BaseSettings):
 
     def place(self, path: str) -> Place:
         """The place that the configuration names so."""
-        return named(path, HOME, Settings("s3" if self.emr else "s3a", **self.s3.model_dump()))
+        asked = self.s3.model_dump()
+        if self.emr:
+            asked["region"] = asked["region"] or self.emr.region
+        return named(path, HOME, Settings("s3" if self.emr else "s3a", **asked))
 
 
 def load(env: str = "local") -> Conf:
@@ -234,6 +238,8 @@ def load(env: str = "local") -> Conf:
     origin: dict[tuple[str, ...], Path] = {}
     for file in files:
         _merge(merged, _read(file), origin, file, ())
+    if "emr" in merged and origin[("lake", "root")] == files[0]:
+        merged["lake"] |= _in_the_cloud(HOME / str(merged["emr"].get("cloud", "")))
     merged["lake"] = {k: _named(v, merged["env"]) for k, v in merged.get("lake", {}).items()}
     try:
         conf = Conf(**merged)
@@ -261,6 +267,15 @@ def _refuse(conf: Conf) -> None:
                 f"{conf.env}: {key} = {file}: nothing can be appended to a file on S3.",
                 hint="name a whole path on this machine.",
             )
+
+
+def _in_the_cloud(file: Path) -> dict[str, str]:
+    """The buckets that Terraform made, as places of the lake; none as long as it has not."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return {"root": f"s3://{told['lake']}", "raw": f"s3://{told['raw']}"}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def day(text: str) -> date:

@@ -22,6 +22,7 @@ SPEAKERS = (
         for door in (
             "alert_verbs",
             "cli",
+            "copying",
             "door",
             "jars",
             "lint",

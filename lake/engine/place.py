@@ -93,7 +93,8 @@ def worked_on(file: Place) -> Iterator[Path]:
         if file.is_file():
             copy.write_bytes(file.read_bytes())
         yield copy
-        file.upload(str(copy))
+        with copy.open("rb") as read:
+            file.upload(read)
 
 
 def written_on(folder: Place) -> Path:
@@ -102,6 +103,19 @@ def written_on(folder: Place) -> Path:
     while not here.exists():
         here = here.parent
     return here
+
+
+def copy(file: Place, to: Place) -> None:
+    """Put the same file at another place, whole or not at all."""
+    with file.open("rb") as read:
+        if isinstance(to, S3Path):
+            to.upload(read)
+            return
+        to.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = to.with_name(f".{to.name}.{os.getpid()}.unfinished")
+        with unfinished.open("wb") as written:
+            shutil.copyfileobj(read, written, 1 << 20)
+    unfinished.replace(to)
 
 
 def remove(folder: Place) -> None:

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 from itertools import takewhile
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from lake.core.errors import Unanswered, WrongUse
 
@@ -194,10 +194,10 @@ class S3Path(PurePosixPath):
     def write_text(self, data: str, encoding: str = "utf-8") -> int:
         return self.write_bytes(data.encode(encoding))
 
-    def upload(self, file: str) -> None:
-        """Put a file of this machine here, in parts if it is large."""
+    def upload(self, read: BinaryIO) -> None:
+        """Put what is read here, in parts if that is much: whole, or not at all."""
         with _plainly("writing", self):
-            self._client.upload_file(file, self.bucket, self.key)
+            self._client.upload_fileobj(read, self.bucket, self.key)
 
     def copy(self, to: S3Path) -> None:
         """Put the same file at another place, without it coming here."""

@@ -117,6 +117,16 @@ def run(lake: conf.Conf, home: Path, sleep: Any, *, released: bool = True) -> in
     return submission.run(lake, "nightly", ["--env", "emr"], sleep=sleep, pip=pip(home))
 
 
+def test_verbs_ask_the_lake_that_terraform_made(lake: conf.Conf, home: Path) -> None:
+    assert (str(lake.root), str(lake.raw)) == ("s3://robolake-lake", "s3://robolake-raw")
+    said = CliRunner().invoke(cli.app, ["status", "--env", "emr"])
+    assert (
+        said.stdout == "Nothing has been released in s3://robolake-lake yet. Run ./spark-submit.sh nightly --env emr.\n"
+    )
+    (home / "conf" / "emr.json").unlink()
+    assert str(conf.load("emr").root) == str(home / "var" / "emr" / "lake")
+
+
 def test_a_run_goes_through_every_state_and_is_told_to_its_end(lake: conf.Conf, home: Path, told: Any) -> None:
     sleep = Beside(at_2=lambda: put_log(lake, "stdout", "RELEASED 7\n"))
     assert run(lake, home, sleep, released=False) == 0
