@@ -117,7 +117,7 @@ def test_the_command_runs_a_night_on_s3_and_the_verbs_answer_from_there(objects:
     bucket = objects.bucket()
     uploaded(tmp_path / "raw", bucket / "raw")
     common = (
-        '[spark]\ndriver_memory = "1g"\n[disk]\nfree_mb = 1\n[train]\nfolds = 2\n[audit]\nmax_rejected_share = 0.5\n'
+        '[spark]\ndriver_memory = "1g"\n[disk]\nfree_mb = 1\n[train]\nfolds = 2\n[gate]\nmax_rejected_share = 0.5\n'
     )
     there, here = tmp_path / "there.toml", tmp_path / "here.toml"
     there.write_text(
