@@ -264,7 +264,7 @@ def test_alerts_read_what_the_nights_wrote_and_keep_nothing_personal(company: Co
     measured = ledger.measured()[str(last)]
     samples = company.lake.pandas("robot.silver.telemetry", ["known_on", "temperature_c"])
     median = samples["temperature_c"][samples["known_on"] == last].astype(float).abs().median()
-    assert measured["robot.silver.telemetry"].values["temperature_c"] == median
+    assert measured["robot.silver.telemetry"].values["temperature_c"] == pytest.approx(median)
     assert measured["robot.silver.telemetry"].values["delay"] == 0
     found = {w.id: measured[w.id].values["found"] for w in WATCHES}
     assert found == {w.id: 0 for w in WATCHES} | {"supply.late_promises": 1}
