@@ -38,10 +38,26 @@ def freeze() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def catalog() -> ModuleType:
+    """Stands for lake.catalog: the five tables, and nothing else."""
+    made = ModuleType("lake.catalog")
+    vars(made).update(TABLES=TABLES, MODELS=(), REPORTS=(), WATCHES=(), EXPECTATIONS=())
+    return made
+
+
+def environment(lake: FiveTables) -> Path:
+    """The file of an environment in which a job finds this lake."""
+    file = lake.conf.root.parent / "five.toml"
+    file.write_text(
+        f'[lake]\nroot = "{lake.conf.root}"\nraw = "{lake.raw}"\n[disk]\nfree_mb = 1\n'
+        '[spark]\ndriver_memory = "1g"\nthreads = 2\n[intake]\nmax_withdrawn_share = 1.0\n',
+        encoding="utf-8",
+    )
+    return file
+
+
 def main(job: str) -> int:
-    catalog = ModuleType("lake.catalog")
-    vars(catalog).update(TABLES=TABLES, MODELS=(), REPORTS=())
-    sys.modules["lake.catalog"] = catalog
+    sys.modules["lake.catalog"] = catalog()
     if place := os.environ.get("LAKE_FREEZE_AT"):
         crash.wanted, crash.die = place, freeze
     return door.run(job, getattr(jobs, job), sys.argv[2:])
@@ -51,17 +67,11 @@ class Job:
     """A job that was started over a lake of five tables. `said`: what it wrote to standard error so far."""
 
     def __init__(self, lake: FiveTables, job: str, *options: str, **environment: str) -> None:
-        home = lake.conf.root.parent
         options += ("--select", lake.select) if isinstance(lake, ThreeTables) else ()
-        self.lake, self._log = lake, home / f"{job}-{time.monotonic_ns()}.log"
-        (home / "five.toml").write_text(
-            f'[lake]\nroot = "{lake.conf.root}"\nraw = "{lake.raw}"\n[disk]\nfree_mb = 1\n'
-            '[spark]\ndriver_memory = "1g"\nthreads = 2\n[intake]\nmax_withdrawn_share = 1.0\n',
-            encoding="utf-8",
-        )
+        self.lake, self._log = lake, lake.conf.root.parent / f"{job}-{time.monotonic_ns()}.log"
         with open(self._log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.engine.process", job, "--env", str(home / "five.toml"), *options],
+                [sys.executable, "-m", "tests.engine.process", job, "--env", str(environment(lake)), *options],
                 cwd=HOME,
                 env=os.environ | environment,
                 start_new_session=True,

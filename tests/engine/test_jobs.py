@@ -1,0 +1,49 @@
+"""Jobs that mend, as they are started: what they say, how they end, and what readers see then."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from lake.engine import door, jobs
+from lake.engine.release import Lake, newest
+from tests.engine.conftest import TABLES, FiveTables, table
+from tests.engine.five_tables import land, move
+from tests.engine.process import catalog, environment
+from tests.engine.test_replay import Rule, redeclare, rule
+
+__all__ = ["redeclare", "rule"]
+Start = Callable[..., int]
+
+
+@pytest.fixture
+def start(lake: FiveTables, monkeypatch: pytest.MonkeyPatch) -> Start:
+    """start("repair", …): a job over the lake, in this process; how it ended."""
+    monkeypatch.setitem(sys.modules, "lake.catalog", catalog())
+    monkeypatch.setattr(jobs, "stop_on_sigterm", lambda stop: None)  # pytest's own signals are left alone
+
+    def started(job: str, *options: str) -> int:
+        return door.run(job, getattr(jobs, job), ["--env", str(environment(lake)), *options])
+
+    return started
+
+
+def test_build_replay_says_what_it_would_accept_and_then_releases_it(
+    lake: FiveTables, start: Start, rule: Rule, caplog: pytest.LogCaptureFixture
+) -> None:
+    rule("quantity < 10")
+    land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), move("2", "nut", "2026-01-05", 50)])
+    assert start("nightly") == 0
+    rule("quantity < 100")
+    before = newest(lake.journal)
+    assert start("build", "--replay", "--dry-run") == 0
+    assert "1 of the rejected records would be accepted (1 check)" in caplog.text
+    assert newest(lake.journal) == before
+    assert start("build", "--replay") == 0
+    released = newest(lake.journal)
+    assert released is not None and not released.stale
+    assert Lake(lake.conf, released, TABLES).pandas(table("movements").id)["quantity"].tolist() == [5, 50]
+    assert start("build", "--replay") == 0
+    assert newest(lake.journal) == released
