@@ -88,11 +88,14 @@ def repair(options: Options) -> int:
 
 
 def _anew(options: Options, tables: Sequence[Table]) -> int:
-    """Build these tables and all below them, whatever was selected, and release."""
-    from lake.catalog import TABLES
-    from lake.core.graph import below
+    """Build these tables and all below them, whatever was selected, and release.
 
-    made = below(tables, TABLES)
+    What they are made from is brought up to its declarations first: else it would hold them at their last release.
+    """
+    from lake.catalog import TABLES
+    from lake.core.graph import above, below
+
+    made = below(tables, TABLES) | {t for t in above(tables) if not t.is_source}
     return _run(replace(options, select=None), lambda t: t in made)
 
 

@@ -10,7 +10,7 @@ import pytest
 from lake.engine import door, jobs
 from lake.engine.release import Lake, newest
 from tests.engine.conftest import TABLES, FiveTables, table
-from tests.engine.five_tables import land, move
+from tests.engine.five_tables import land, land_things, move
 from tests.engine.process import catalog, environment
 from tests.engine.test_replay import Rule, redeclare, rule
 
@@ -47,3 +47,22 @@ def test_build_replay_says_what_it_would_accept_and_then_releases_it(
     assert Lake(lake.conf, released, TABLES).pandas(table("movements").id)["quantity"].tolist() == [5, 50]
     assert start("build", "--replay") == 0
     assert newest(lake.journal) == released
+
+
+def test_repair_releases_what_it_mended_though_declarations_above_it_changed(
+    lake: FiveTables, start: Start, rule: Rule, caplog: pytest.LogCaptureFixture
+) -> None:
+    overview = table("overview")
+    land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), move("2", "nut", "2026-01-05", 50)])
+    land_things(lake.raw, "2026-01-05", {"bolt": "red"})
+    assert start("nightly") == 0
+    assert start("repair") == 0
+    assert "nothing has to be made anew" in caplog.text
+    for file in (lake.conf.root / overview.path).rglob("*.parquet"):
+        file.write_bytes(b"PAR1")
+    rule("quantity < 100")
+    assert start("repair") == 0
+    released = newest(lake.journal)
+    assert released is not None and not released.stale
+    assert released.tables[overview.id]["version"] == lake.journal.states()[overview.id].version
+    assert sorted(Lake(lake.conf, released, TABLES).pandas(overview.id)["colour"]) == ["none", "red"]
