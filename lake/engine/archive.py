@@ -26,11 +26,22 @@ def flags() -> list[str]:
 
 
 def keep() -> None:
-    """Make the archive: start Spark, let it do a little of everything, and have its JVM write down what it loaded."""
-    with tempfile.TemporaryDirectory(dir=sys.prefix) as scratch:
+    """Make the archive: start Spark, let it do a little of everything, and have its JVM write down what it loaded.
+
+    On a machine that is too slow for that there is none.
+    """
+    with tempfile.TemporaryDirectory(dir=sys.prefix, ignore_cleanup_errors=True) as scratch:
         made = Path(scratch) / "spark.jsa"
         command = [sys.executable, "-c", "from lake.engine import archive; archive.exercise()", str(made), scratch]
-        subprocess.run(command, env=jars.environment(), timeout=LONGEST_S, check=False, capture_output=True)
+        try:
+            subprocess.run(command, env=jars.environment(), timeout=LONGEST_S, check=False, capture_output=True)
+        except subprocess.TimeoutExpired:
+            print(
+                f"No archive of Spark's classes after {LONGEST_S} s: Spark starts more slowly without it; "
+                "./spark-submit.sh setup tries again.",
+                file=sys.stderr,
+            )
+            return
         if made.is_file():
             os.replace(made, ARCHIVE)
 

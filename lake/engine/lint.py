@@ -21,6 +21,7 @@ SPEAKERS = (
         f"lake/engine/{door}.py"
         for door in (
             "alert_verbs",
+            "archive",
             "cli",
             "copying",
             "door",

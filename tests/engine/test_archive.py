@@ -23,3 +23,14 @@ def test_the_set_up_has_kept_the_archive_and_spark_runs_from_it(spark: SparkSess
 def test_without_an_archive_no_flag_is_given(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(archive, "ARCHIVE", tmp_path / "none.jsa")
     assert archive.flags() == []
+
+
+def test_a_machine_too_slow_for_the_archive_goes_on_without_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(archive, "ARCHIVE", tmp_path / "none.jsa")
+    monkeypatch.setattr(archive, "LONGEST_S", 0.01)
+    assert archive.main() == 0
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("No archive of Spark's classes after 0.01 s")
+    assert archive.flags() == []
