@@ -328,6 +328,12 @@ def doctor(
     if conf.emr:
         from lake.engine import cloud_health
 
+        if rebuild_control:
+            raise WrongUse(
+                f"The journal of {conf.env!r} is not written anew from here.",
+                hint=f"export ROBOLAKE__LAKE__ROOT={conf.lake.root} ROBOLAKE__LAKE__RAW={conf.lake.raw}, "
+                "then lake doctor --env s3 --rebuild-control",
+            )
         found = cloud_health.checks(conf)
     else:
         for line in rebuild.rebuild(conf, TABLES) if rebuild_control else ():

@@ -7,6 +7,7 @@ import io
 import json
 import logging
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -360,3 +361,14 @@ def test_without_credentials_the_doctor_says_so_and_stops(home: Path, monkeypatc
     assert said.exit_code == 1
     assert "✗ credentials: credentials: no credentials for AWS. Hint: aws sso login" in said.stdout
     assert "bucket" not in said.stdout
+
+
+def test_the_doctor_refuses_to_rebuild_the_journal_of_a_lake_on_emr(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["lake", "doctor", "--env", "emr", "--rebuild-control"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    way_out = "export ROBOLAKE__LAKE__ROOT=s3://robolake-lake ROBOLAKE__LAKE__RAW=s3://robolake-raw, "
+    assert way_out + "then lake doctor --env s3 --rebuild-control" in capsys.readouterr().err
