@@ -45,7 +45,7 @@ def catalog() -> ModuleType:
     return made
 
 
-def environment(lake: FiveTables) -> Path:
+def environment_of(lake: FiveTables) -> Path:
     """The file of an environment in which a job finds this lake."""
     file = lake.conf.root.parent / "five.toml"
     file.write_text(
@@ -71,7 +71,7 @@ class Job:
         self.lake, self._log = lake, lake.conf.root.parent / f"{job}-{time.monotonic_ns()}.log"
         with open(self._log, "wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.engine.process", job, "--env", str(environment(lake)), *options],
+                [sys.executable, "-m", "tests.engine.process", job, "--env", str(environment_of(lake)), *options],
                 cwd=HOME,
                 env=os.environ | environment,
                 start_new_session=True,

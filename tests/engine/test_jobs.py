@@ -11,7 +11,7 @@ from lake.engine import door, jobs
 from lake.engine.release import Lake, newest
 from tests.engine.conftest import TABLES, FiveTables, table
 from tests.engine.five_tables import land, land_things, move
-from tests.engine.process import catalog, environment
+from tests.engine.process import catalog, environment_of
 from tests.engine.test_replay import Rule, redeclare, rule
 
 __all__ = ["redeclare", "rule"]
@@ -25,7 +25,7 @@ def start(lake: FiveTables, monkeypatch: pytest.MonkeyPatch) -> Start:
     monkeypatch.setattr(jobs, "stop_on_sigterm", lambda stop: None)  # pytest's own signals are left alone
 
     def started(job: str, *options: str) -> int:
-        return door.run(job, getattr(jobs, job), ["--env", str(environment(lake)), *options])
+        return door.run(job, getattr(jobs, job), ["--env", str(environment_of(lake)), *options])
 
     return started
 
