@@ -38,7 +38,7 @@ def arrivals(x: float, before: Sequence[float], limits: AlertsSection) -> Odd:
     else:
         usual = list(before)
     middle, (lowest, highest) = median(usual), _ends(usual)
-    far = abs(_root(x) - _root(middle)) > limits.deviations * max(1.0, _spread([_root(b) for b in usual]))
+    far = abs(_root(x) - _root(middle)) > limits.deviations * max(1.0, spread([_root(b) for b in usual]))
     if far and x < min(limits.fewer * middle, lowest):
         return x / middle
     beyond = x > BEYOND * highest and _root(x) - _root(highest) > limits.deviations
@@ -50,7 +50,7 @@ def arrivals(x: float, before: Sequence[float], limits: AlertsSection) -> Odd:
 def extract(x: float, before: Sequence[float], limits: AlertsSection) -> Odd:
     """Rows of a daily extract of all there is: nearly as many as the day before."""
     middle = median(before)
-    far = abs(x - middle) > max(1.0, limits.deviations * _spread(before))
+    far = abs(x - middle) > max(1.0, limits.deviations * spread(before))
     return x / middle if far and middle and not limits.extract_fewer * middle <= x <= limits.more * middle else None
 
 
@@ -65,7 +65,7 @@ def level(
         return None
     logs, here, middle = [math.log(b) for b in before], math.log(x), median(before)
     off, (lowest, highest) = here - math.log(middle), _ends(logs)
-    far = abs(off) > max(math.log(limits.level), limits.deviations * max(LEVEL_SPREAD, _spread(logs)))
+    far = abs(off) > max(math.log(limits.level), limits.deviations * max(LEVEL_SPREAD, spread(logs)))
     is_sure = not (x if low is None else low) <= middle <= (x if high is None else high)
     return math.exp(off) if far and is_sure and not lowest <= here <= highest else None
 
@@ -75,7 +75,7 @@ def delay(x: float, before: Sequence[float], limits: AlertsSection) -> Odd:
     off, (lowest, highest) = x - median(before), _ends(before)
     return (
         off
-        if abs(off) > max(limits.delay_days, limits.deviations * _spread(before)) and not lowest <= x <= highest
+        if abs(off) > max(limits.delay_days, limits.deviations * spread(before)) and not lowest <= x <= highest
         else None
     )
 
@@ -94,7 +94,7 @@ def never(x: float, before: Sequence[float], limits: AlertsSection) -> Odd:
 def flood(x: float, before: Sequence[float], limits: AlertsSection) -> Odd:
     """What is there on many nights, and too much of it on this one."""
     middle, roots = median(before), [_root(b) for b in before]
-    far = _root(x) - _root(middle) > limits.deviations * max(1.0, _spread(roots))
+    far = _root(x) - _root(middle) > limits.deviations * max(1.0, spread(roots))
     return (x / middle if middle else math.inf) if far and x > limits.more * _ends(before)[1] else None
 
 
@@ -102,7 +102,7 @@ def _root(x: float) -> float:
     return 2 * math.sqrt(max(0.0, x) + 3 / 8)
 
 
-def _spread(values: Sequence[float]) -> float:
+def spread(values: Sequence[float]) -> float:
     """The standard deviation that the absolute deviations from the median stand for."""
     middle = median(values)
     return 1.4826 * median(abs(v - middle) for v in values)

@@ -13,6 +13,7 @@ from lake.core.errors import LakeError
 from lake.core.graph import above
 from lake.core.table import Table
 from lake.engine import figures, quality, release
+from lake.engine.alerting import spread
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.figures import Touched
@@ -115,7 +116,7 @@ def of_columns(
                 history = known.get((it.table.id, f"{kind} of {column.name}"), ())
                 why = "" if len(history) >= gate.min_history else "no release before" if first else "too few releases"
                 usual = median(history) if history else 0.0
-                chance = max(_spread(history), column.error if kind == "mean" else 0.0)
+                chance = max(spread(history) if history else 0.0, column.error if kind == "mean" else 0.0)
                 width = max(gate.spread * chance, slack or gate.slack_mean * abs(usual))
                 least, most = (None if kind == "empty share" else usual - width), usual + width
                 said = (
@@ -125,12 +126,6 @@ def of_columns(
                 )
                 bounds = (None, None) if why else (least, most)
                 yield Figure(kind, it.table.id, it.version, column.name, observed, bounds[0], bounds[1], said, why)
-
-
-def _spread(values: Sequence[float]) -> float:
-    """The standard deviation, as the median deviation has it: one odd night does not widen it."""
-    middle = median(values) if values else 0.0
-    return 1.4826 * median(abs(v - middle) for v in values) if values else 0.0
 
 
 def past(conf: Conf, journal: Journal) -> dict[tuple[str, str], list[float]]:

@@ -124,7 +124,7 @@ def frames(
             rows, every = store.sampled(root / table.path, most, at=version, columns=columns, where=_where(table, part))
             if every > 1:
                 raise TooLarge(f"{table.id} has more rows than gate.most_rows")
-        found.append(_floats(rows).to_pandas(date_as_object=False))
+        found.append(floats(rows).to_pandas(date_as_object=False))
     return found
 
 
@@ -164,7 +164,8 @@ def _period(day: date, asked: Expectation) -> date:
     return day.replace(day=1) if len(asked.reads) > 1 else day
 
 
-def _floats(rows: pa.Table) -> pa.Table:
-    """Decimals as floats: a sum of them is compared within a tolerance here, not stored."""
+def floats(rows: pa.Table) -> pa.Table:
+    """The rows with decimals as floats, to be compared within a tolerance and not stored; exact ones would be Python
+    objects, each."""
     fields = [pa.field(f.name, pa.float64()) if pa.types.is_decimal(f.type) else f for f in rows.schema]
     return rows.cast(pa.schema(fields), safe=False)

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lake.core.refresh import Append
 from lake.core.table import Table
@@ -19,6 +19,7 @@ from lake.core.watch import Watch, day_of_delivery
 from lake.engine import store
 from lake.engine.conf import Conf
 from lake.engine.control import State
+from lake.engine.figures import floats
 from lake.engine.volumes import Deliveries
 
 if TYPE_CHECKING:
@@ -142,18 +143,8 @@ class Measure:
             columns=list(dict.fromkeys([*names, delivered])),
             where=[("_ok", "=", True), when],
         )
-        found: pd.DataFrame = _floats(read).to_pandas()
+        found: pd.DataFrame = floats(read).to_pandas()
         return found
-
-
-def _floats(read: Any) -> Any:
-    """Arrow's rows with decimals as floats: exact ones would be Python objects, each."""
-    import pyarrow as pa
-
-    for n, column in enumerate(read.schema):
-        if pa.types.is_decimal(column.type):
-            read = read.set_column(n, column.name, read.column(n).cast(pa.float64()))
-    return read
 
 
 def _found(watch: Watch, day: str, frames: Mapping[Table, pd.DataFrame]) -> pd.DataFrame:
