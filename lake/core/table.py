@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import hashlib
 import inspect
+import linecache
 import sys
 from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Pairs
@@ -338,19 +340,12 @@ def _definition(table: Table, mappings: int) -> str:
 
 def _source_of(thing: object, seen: set[int]) -> str:
     """The code of a function and of every function and plain value of ours that it names, without comments."""
-    import ast
-    import textwrap
-
     if id(thing) in seen or not inspect.isfunction(thing):
         return ""
     seen.add(id(thing))
-    tree = ast.parse(textwrap.dedent(inspect.getsource(thing)))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef):
-            node.decorator_list = []
-            if ast.get_docstring(node) is not None and len(node.body) > 1:
-                node.body = node.body[1:]
-    parts = [ast.dump(tree)]
+    lines = linecache.getlines(thing.__code__.co_filename, thing.__globals__)
+    function = _functions("".join(lines))[thing.__code__.co_firstlineno]
+    parts = [ast.dump(ast.Module([function], []))]
     for name in sorted(_names(thing.__code__)):
         value = thing.__globals__.get(name)
         if inspect.isfunction(value) and value.__module__.split(".")[0] == thing.__module__.split(".")[0]:
@@ -361,6 +356,21 @@ def _source_of(thing: object, seen: set[int]) -> str:
         elif isinstance(value, (str, int, float, tuple, dict, Decimal)):
             parts.append(f"{name}={value!r}")
     return "\n".join(p for p in parts if p)
+
+
+@functools.cache
+def _functions(source: str) -> dict[int, ast.stmt]:
+    """A module's statements by the line on which they begin: functions without decorators and docstrings."""
+    found: dict[int, ast.stmt] = {}
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.stmt):
+            found.setdefault(node.lineno, node)
+        if isinstance(node, ast.FunctionDef):
+            found[min([node.lineno, *(d.lineno for d in node.decorator_list)])] = node
+            node.decorator_list = []
+            if ast.get_docstring(node) is not None and len(node.body) > 1:
+                node.body = node.body[1:]
+    return found
 
 
 def _names(code: object) -> set[str]:

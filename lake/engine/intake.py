@@ -141,7 +141,8 @@ def _days(source: Table, conf: Conf, name: str | None = None) -> list[str]:
     """The days in whose folders there are files of the source, or one of this name."""
     base, pattern = base_of(source, conf)
     found = base.glob(f"{pattern.rsplit('/', 1)[0]}/{name}" if name else pattern)
-    days = {_day_of(p.relative_to(base).as_posix(), source) for p in found}
+    below = len(str(base)) + 1
+    days = {_day_of(str(p)[below:], source) for p in found}
     return sorted(d for d in days if d is not None)
 
 

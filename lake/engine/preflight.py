@@ -54,7 +54,7 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = (), w
             ahead = prospect.prospect(conf, journal, tables, day=options.until, since=options.since, chosen=chosen)
         except LakeError as e:
             if is_night:
-                telling.tell(conf, tables, watches, chosen, until=options.until, error=e.message)
+                telling.tell(conf, tables, watches, chosen, until=options.until, error=e.message, journal=journal)
             raise
         for landing in ahead.landings:
             for line in gaps.troubles(landing.source.id, {**landing.rejected, **landing.deferred}):
@@ -66,7 +66,7 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = (), w
         if ahead.idle:
             print(f"Nothing new for {ahead.as_of}; nothing to do.", file=sys.stderr)
             if is_night:
-                telling.tell(conf, tables, watches, chosen, until=options.until)
+                telling.tell(conf, tables, watches, chosen, until=options.until, journal=journal)
             return NOTHING_TO_DO
         will = [s for s in ahead.steps if s.will]
         may = len(ahead.steps) - len(will)

@@ -57,14 +57,18 @@ def told(
 
 def tell(
     conf: Conf, tables: Sequence[Table], watches: Sequence[Watch], chosen: Collection[Table], *,
-    until: date | None = None, result: Result | None = None, error: str = "",
+    until: date | None = None, result: Result | None = None, error: str = "", journal: Journal | None = None,
 ) -> None:  # fmt: skip
-    """Look at the newest night, until a day, and tell what changed. Never raises."""
+    """Look at the newest night, until a day, and tell what changed. Never raises.
+
+    journal     the lake's, if it was read just now
+    """
     if not conf.alerts.on:
         return
     for attempt in (1, 2):
         try:
-            _tell(conf, tables, watches, chosen, until or date.today(), result, error)
+            read = journal or Journal(conf.root)
+            _tell(conf, read, tables, watches, chosen, until or date.today(), result, error)
             return
         except Fenced:  # somebody acknowledged an alert meanwhile
             if attempt == 2:
@@ -76,11 +80,10 @@ def tell(
 
 
 def _tell(
-    conf: Conf, tables: Sequence[Table], watches: Sequence[Watch], chosen: Collection[Table], until: date,
-    result: Result | None, error: str,
+    conf: Conf, journal: Journal, tables: Sequence[Table], watches: Sequence[Watch], chosen: Collection[Table],
+    until: date, result: Result | None, error: str,
 ) -> None:  # fmt: skip
-    journal, alerts = Journal(conf.root), Alerts(conf.root)
-    states, last = journal.states(), release.newest(journal)
+    alerts, states, last = Alerts(conf.root), journal.states(), release.newest(journal)
     delivered = volumes.deliveries(conf, journal, states, tables, [t for t in tables if t in chosen])
     nights = volumes.nights(delivered, until.isoformat())
     seen, measured = alerts.nights(), alerts.measured()
