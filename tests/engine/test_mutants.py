@@ -39,7 +39,8 @@ def night_of_the_story(lake: FiveTables, n: int) -> None:
         land_things(raw, "2026-01-06", {"bolt": "green", "nut": "blue"})
     if n == 2:  # months without a movement, a late one, a tie whose winner came first
         land(raw, "2026-04-06", "a", [move("8", "nut", "2026-04-06", 2)])
-        land(raw, "2026-04-06", "late", [move("9", "bolt", "2026-01-03", 7), move("7", "nut", "2026-01-06", 1)])
+        late = [move("9", "bolt", "2026-01-03", 7), move("7", "nut", "2026-01-06", 1), move("10", "gear", "2026-02-20", 2)]
+        land(raw, "2026-04-06", "late", late)
         land(raw, "2026-04-06", "older", [move("1", "bolt", "2026-01-05", 9, revision=1)])
     if n == 3:  # the same name with other content; a withdrawn file; another definition
         land(raw, "2026-01-05", "b", [move("3", "gear", "2026-01-03", 9)])
@@ -140,7 +141,7 @@ def losers_are_dropped(patch: Patch) -> None:
 
 @mutant
 def a_slice_reaches_one_less(patch: Patch) -> None:
-    patch.setattr(slicing, "_step", _short(slicing._step))
+    patch.setattr(slicing, "step", _short(slicing.step))
 
 
 def _short(right: Callable[..., Any]) -> Callable[..., Any]:
@@ -254,6 +255,11 @@ def a_child_is_not_woken(patch: Patch) -> None:
 
 def test_the_right_engine_is_not_caught(lake: FiveTables, truth: None) -> None:
     assert caught(lake) == ""
+
+
+@pytest.mark.parametrize("wrong", MUTANTS)
+def test_each_wrong_engine_is_wrong_in_a_place_that_is_there(monkeypatch: Patch, wrong: Mutant) -> None:
+    wrong(monkeypatch)
 
 
 @pytest.mark.soak
