@@ -85,9 +85,9 @@ def _problems(account: Mapping[str, Any]) -> list[str]:
     for what, said in (("rejected", "{} rejected"), ("deferred", "{} put off to the next night")):
         if found.get(what):
             told.append(said.format(counted(len(found[what]), "file")))
-    unknown = sorted({c for names in found.get("unknown", {}).values() for c in names})
-    if unknown:
-        told.append(f"{counted(len(found['unknown']), 'file')} with the unknown column {', '.join(unknown)}")
+    differ = sorted({what for said in found.get("drift", {}).values() for what in said})
+    if differ:
+        told.append(f"{counted(len(found['drift']), 'file')} with {', '.join(differ)}")
     return told
 
 

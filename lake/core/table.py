@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 Layer = Literal["bronze", "silver", "gold"]
 Pii = Literal["person", "text"]
+Drift = Literal["evolve", "alarm", "reject"]
 
 SLICE = "_slice"
 """The engine's own DATE column: which part of the table a row belongs to."""
@@ -47,6 +48,7 @@ class Column:
     parse       SQL that makes the value from the delivered texts (named as the columns), where a cast is not enough
     absent      delivered texts that mean "no value"
     required    False: a delivered file may lack this column
+    formerly    names under which earlier files bring it
     every       regular expression: the column is a map from name to value of all delivered columns so named, however
                 many a file brings; an empty cell is a null in it
     """
@@ -66,6 +68,7 @@ class Column:
     required: bool = True
     every: str | None = None
     doc: str = ""
+    formerly: tuple[str, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if (self.type is None) == (self.resolution is None):
@@ -85,6 +88,11 @@ class Column:
     def delivered(self) -> str:
         return self.raw or self.name
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names under which files bring it, today's first."""
+        return self.delivered, *self.formerly
+
 
 @dataclass(frozen=True)
 class Delivery:
@@ -100,6 +108,9 @@ class Delivery:
     line_end    what ends a record; a trailing carriage return is stripped where it is a newline. "any": a newline, a
                 carriage return or both, for files that several systems write. "blank line": records of several lines
                 with blank ones between them; such files are read whole
+    drift       what becomes of a file with other columns than declared, or than earlier files had. alarm: it is taken,
+                and who answers for the source is told; evolve: it is taken; reject: it is refused. The order of the
+                columns is no drift: they are read by name
     """
 
     format: Literal["csv", "jsonl", "parquet", "text"]
@@ -114,6 +125,7 @@ class Delivery:
     line_end: str = "\n"
     decimal: str = "."
     public: bool = False
+    drift: Drift = "alarm"
 
     @property
     def records(self) -> tuple[object, ...]:
@@ -332,6 +344,7 @@ def _definition(table: Table, mappings: int) -> str:
     parts = [repr(table.columns), repr(table.refresh), *(t.id for t in table.all_inputs)]
     parts += [repr(table.delivery.records)] if table.delivery else []
     parts += [repr(i.delivery.reading) for i in table.inputs if i.delivery]
+    parts += [f"{c.name} was {c.formerly}" for c in table.columns if c.formerly]
     for function in [table.function, *(m.function for m in table.mappings)]:
         if function is not None:
             parts.append(_source_of(function, set()))

@@ -47,9 +47,15 @@ def accounts(tables: Sequence[Table], states: Mapping[str, State], journal: Jour
             "rejected": into.rejected,
             "through": observed.get("through"),
             "repeated": into.task.body.get("repeated", 0) if into.task else 0,
-            "problems": {k: observed.get(k, {}) for k in ("rejected", "deferred", "unknown") if observed.get(k)},
+            "problems": {k: observed.get(k, {}) for k in _troubles(source) if observed.get(k)},
         }
     return found
+
+
+def _troubles(source: Table) -> list[str]:
+    """What of its files is worth a word."""
+    may_evolve = source.delivery is not None and source.delivery.drift == "evolve"
+    return ["rejected", "deferred", *([] if may_evolve else ["unknown", "drift"])]
 
 
 def findings(

@@ -119,7 +119,7 @@ def _through(last: Any) -> str | None:
 def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
     import shutil
 
-    from lake.engine import lease, place, quality
+    from lake.engine import drift, lease, place, quality
 
     usual = sorted(r.body["seconds"] for r in journal.of("ended"))
     took = f"{last.body.get('seconds', 0):.0f} s" + (
@@ -140,14 +140,8 @@ def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
             for name, why in list(problems.get(kind, {}).items())[:1]:
                 more = len(problems[kind]) - 1
                 lines.append(f"⚠ {source}: {name} {kind}: {why}" + (f" (and {more} more)" if more else ""))
-    unknown = {
-        s: {c for cs in a["problems"]["unknown"].values() for c in cs}
-        for s, a in last.sources.items()
-        if "unknown" in a.get("problems", {})
-    }
-    lines += [
-        f"⚠ {s}: unknown columns {', '.join(sorted(c))} (kept in the delivered record)" for s, c in unknown.items()
-    ][:2]
+    differ = {s: drift.words(a.get("problems", {})) for s, a in last.sources.items()}
+    lines += [f"⚠ {s}: {', '.join(said)} (kept in the delivered record)" for s, said in differ.items() if said][:2]
     lines += [
         f"⚠ {source}: {account['repeated']} new ids stand on other days, too  → ./spark-submit.sh verify --law unique"
         for source, account in last.sources.items()

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from lake.core.table import Column, Delivery
-from lake.engine import place
+from lake.engine import drift, place
 from lake.engine.place import Place
 from lake.engine.s3 import S3Path
 
@@ -30,7 +30,12 @@ BETWEEN_RECORDS = "\n(?:[ \t]*\n)+"
 
 @dataclass(frozen=True)
 class Fingerprint:
-    """sha256 of the bytes; `lines` = header + blank + records; `problem`: why the file is rejected as a whole."""
+    """sha256 of the bytes; `lines` = header + blank + records; `problem`: why the file is rejected as a whole.
+
+    header_text     the header line of a csv file; of a parquet file a line for each column, with its type
+    unknown         columns that are not declared
+    retyped         columns whose first values all are of another type than declared
+    """
 
     sha: str
     bytes: int
@@ -40,6 +45,7 @@ class Fingerprint:
     header_text: str = ""
     unknown: tuple[str, ...] = ()
     problem: str = ""
+    retyped: tuple[str, ...] = ()
 
     @property
     def records(self) -> int:
@@ -66,7 +72,7 @@ class Cache:
         entry = self.known.get(key)
         if entry is None or entry[0] != stat:
             return None
-        return Fingerprint(**(entry[1] | {"unknown": tuple(entry[1]["unknown"])}))
+        return Fingerprint(**(entry[1] | {k: tuple(entry[1].get(k, ())) for k in ("unknown", "retyped")}))
 
     def put(self, key: str, stat: list[Any], found: Fingerprint) -> None:
         self.known[key] = [stat, asdict(found)]
@@ -100,7 +106,7 @@ def read(path: Place, delivery: Delivery, columns: Sequence[Column]) -> Fingerpr
     digest, size, head = hashlib.sha256(), 0, b""
     lines = blank = headers = 0
     header: str | None = None
-    first_record = ""
+    first_record, sample = "", list[str]()
     problem = ""
     try:
         for raw in _lines(path, delivery.line_end, digest):
@@ -114,8 +120,9 @@ def read(path: Place, delivery: Delivery, columns: Sequence[Column]) -> Fingerpr
                 header, headers = line.decode("utf-8", "replace"), 1
             elif delivery.format == "csv" and line.decode("utf-8", "replace") == header:
                 headers += 1
-            elif not first_record:
-                first_record = line[:65536].decode("utf-8", "replace")
+            elif len(sample) < drift.SAMPLE:
+                sample.append(line[:65536].decode("utf-8", "replace"))
+                first_record = first_record or sample[0]
     except (EOFError, gzip.BadGzipFile, zlib.error) as e:
         problem = (
             "gz_truncated: the compressed file ends too early" if isinstance(e, EOFError) else f"magic: not gzip ({e})"
@@ -133,7 +140,28 @@ def read(path: Place, delivery: Delivery, columns: Sequence[Column]) -> Fingerpr
         problem, unknown = _judge_header(header, delivery, columns)
     elif delivery.format == "jsonl" and first_record:
         problem, unknown = _judge_record(first_record, columns)
-    return Fingerprint(digest.hexdigest(), size, lines, headers, blank, header or "", unknown, problem)
+    retyped: tuple[str, ...] = ()
+    if not problem and delivery.format in ("csv", "jsonl"):
+        records = _as_records(sample, header or "", delivery)
+        unknown = drift.unknown(records, columns) if delivery.format == "jsonl" else unknown
+        retyped = drift.retyped(records, columns, delivery)
+    return Fingerprint(digest.hexdigest(), size, lines, headers, blank, header or "", unknown, problem, retyped)
+
+
+def _as_records(sample: Sequence[str], header: str, delivery: Delivery) -> list[dict[str, Any]]:
+    """What the lines of a sample say, by the names of their columns; lines that cannot be read are left out."""
+    found: list[Any] = []
+    delimiter = delimiter_of(header, delivery)
+    names = header_names(header, delimiter)
+    for line in sample:
+        try:
+            if delivery.format == "jsonl":
+                found.append(json.loads(line))
+            elif len(values := header_names(line, delimiter)) == len(names):
+                found.append(dict(zip(names, values, strict=True)))
+        except (ValueError, RecursionError):
+            continue
+    return [record for record in found if isinstance(record, dict)]
 
 
 def delimiter_of(header: str, delivery: Delivery) -> str:
@@ -199,14 +227,13 @@ def _judge_header(header: str, delivery: Delivery, columns: Sequence[Column]) ->
     names = header_names(header, delimiter)
     gathered = [c for c in columns if c.every]
     columns = [c for c in columns if not c.every]
-    wanted = {c.delivered for c in columns if c.parse != "_dt"}
+    wanted = {n for c in columns if c.parse != "_dt" for n in c.names}
     wanted |= {n for n in names for c in gathered if re.fullmatch(c.every or "", n)}
-    required = {c.delivered for c in columns if c.required and (c.parse is None or c.raw is not None)}
     lacking = [c.every for c in gathered if c.required and not any(re.fullmatch(c.every or "", n) for n in names)]
     named = [n for n in names if n]
     if len(named) != len(set(named)):
         return f"header: a column stands twice in it ({_twice(named)})", ()
-    missing = sorted(required - set(names))
+    missing = _missing(names, columns)
     if missing:
         other = next(
             (
@@ -220,10 +247,27 @@ def _judge_header(header: str, delivery: Delivery, columns: Sequence[Column]) ->
             return f"delimiter: its columns are separated by {other!r}, not {delimiter!r}", ()
         if not wanted & set(names):
             return "contract: none of this source's columns is in its header; is it in the wrong folder?", ()
-        return f"header: lacks {', '.join(missing)}", ()
+        return f"header: lacks {_renamed(missing, [n for n in named if n not in wanted])}", ()
     if lacking:
         return f"header: has no column like {lacking[0]}", ()
     return "", tuple(n for n in named if n not in wanted)
+
+
+def _missing(names: Sequence[str], columns: Sequence[Column]) -> list[str]:
+    """The columns that a file has to bring and does not, under none of their names."""
+    needed = [c for c in columns if c.required and (c.parse is None or c.raw is not None) and not c.every]
+    return sorted(c.delivered for c in needed if not set(c.names) & set(names))
+
+
+def _renamed(missing: Sequence[str], unknown: Sequence[str]) -> str:
+    """The missing columns, and what to do if it is only their names that are new."""
+    said = ", ".join(missing)
+    if not unknown:
+        return said
+    return (
+        f"{said}, and has {', '.join(unknown)}; a column with a new name is declared by it (raw=), "
+        f"and keeps the old one as formerly=({missing[0]!r},)"
+    )
 
 
 def _judge_first(record: str, delivery: Delivery) -> tuple[str, str]:
@@ -240,7 +284,7 @@ def _judge_record(record: str, columns: Sequence[Column]) -> tuple[str, tuple[st
         keys = set(json.loads(record))
     except (ValueError, TypeError, RecursionError):
         return "", ()
-    wanted = {c.delivered for c in columns if c.parse != "_dt"}
+    wanted = {n for c in columns if c.parse != "_dt" for n in c.names}
     if not keys & wanted:
         return "contract: its records have none of this source's columns; is it in the wrong folder?", ()
     return "", tuple(sorted(keys - wanted)) if isinstance(json.loads(record), dict) else ()
@@ -262,8 +306,10 @@ def _parquet(path: Place, columns: Sequence[Column]) -> Fingerprint:
         meta = pq.ParquetFile(place.parquet(path))
     except Exception as e:
         return Fingerprint(digest.hexdigest(), size, problem=f"magic: not a readable parquet file ({type(e).__name__})")
-    names = set(meta.schema_arrow.names)
-    required = {c.delivered for c in columns if c.required and (c.parse is None or c.raw is not None) and not c.every}
-    missing = sorted(required - names)
-    problem = f"header: lacks {', '.join(missing)}" if missing else ""
-    return Fingerprint(digest.hexdigest(), size, meta.metadata.num_rows, problem=problem)
+    names = meta.schema_arrow.names
+    unknown = drift.unknown([dict.fromkeys(names)], columns) if columns else ()
+    missing = _missing(names, columns)
+    problem = f"header: lacks {_renamed(missing, unknown)}" if missing else ""
+    header = drift.typed_header(meta.schema_arrow)
+    rows = meta.metadata.num_rows
+    return Fingerprint(digest.hexdigest(), size, rows, header_text=header, unknown=unknown, problem=problem)

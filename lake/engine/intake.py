@@ -18,7 +18,7 @@ from typing import Any
 from lake.core.errors import WrongUse
 from lake.core.refresh import Append
 from lake.core.table import Column, Table
-from lake.engine import fingerprint, place
+from lake.engine import drift, fingerprint, place
 from lake.engine.conf import Conf, SourceSection
 from lake.engine.fingerprint import Cache, Fingerprint
 from lake.engine.place import Place
@@ -72,6 +72,7 @@ class Landing:
     deferred: dict[str, str] = field(default_factory=dict)
     rejected: dict[str, str] = field(default_factory=dict)
     unknown: dict[str, list[str]] = field(default_factory=dict)
+    drift: dict[str, list[str]] = field(default_factory=dict)
     complete: list[str] = field(default_factory=list)
     required: bool = True
 
@@ -82,14 +83,15 @@ class Landing:
     @property
     def days(self) -> set[str]:
         """The days whose files are to load or to give back."""
-        return {f.dt for f in self.add} | {d for p in self.remove if (d := _day_of(p, self.source))}
+        return {f.dt for f in self.add} | {d for p in self.remove if (d := day_of(p, self.source))}
 
     def observed(self) -> dict[str, Any]:
         """What is worth writing down beside the loads themselves."""
-        return {
+        said = {
             "duplicate": self.duplicates, "deferred": self.deferred, "rejected": self.rejected,
             "unknown": self.unknown, "through": self.complete[-1] if self.complete else None,
         }  # fmt: skip
+        return said | ({"drift": self.drift} if self.drift else {})
 
 
 def _said(source: Table, conf: Conf) -> SourceSection | None:
@@ -142,7 +144,7 @@ def _days(source: Table, conf: Conf, name: str | None = None) -> list[str]:
     base, pattern = base_of(source, conf)
     found = base.glob(f"{pattern.rsplit('/', 1)[0]}/{name}" if name else pattern)
     below = len(str(base)) + 1
-    days = {_day_of(str(p)[below:], source) for p in found}
+    days = {day_of(str(p)[below:], source) for p in found}
     return sorted(d for d in days if d is not None)
 
 
@@ -201,7 +203,7 @@ def look(
     marker = source.delivery.marker if source.delivery else None
     for path in place.found(base, pattern):
         name = path.relative_to(base).as_posix()
-        dt = _day_of(name, source)
+        dt = day_of(name, source)
         if dt is None:
             landing.rejected[name] = "date: lies in no folder dt=YYYY-MM-DD with a day of the calendar"
             continue
@@ -221,8 +223,7 @@ def look(
             landing.rejected[name] = found.problem
             continue
         wanted[name] = File(name, dt, found)
-        if found.unknown:
-            landing.unknown[name] = list(found.unknown)
+    _judge_drift(landing, wanted, held, columns)
     landing.complete = [d for d in complete_days(source, conf) if d <= until.isoformat() and d in span]
     gone = {p for p, r in held.items() if p not in seen and r["dt"] in span}
     _settle(landing, wanted, gone, held, daily=typed is not None and is_daily(typed))
@@ -235,12 +236,12 @@ def _recall(landing: Landing, known: Mapping[str, Any], seen: set[str], span: Sp
     """What was last observed of the days outside `span` is still so."""
 
     def outside(name: str) -> bool:
-        dt = _day_of(name, landing.source)
+        dt = day_of(name, landing.source)
         return name in seen and dt is not None and dt not in span
 
     now: dict[str, dict[str, Any]] = {
         "duplicate": landing.duplicates, "deferred": landing.deferred,
-        "rejected": landing.rejected, "unknown": landing.unknown,
+        "rejected": landing.rejected, "unknown": landing.unknown, "drift": landing.drift,
     }  # fmt: skip
     for said, found in now.items():
         for name, what in known.get(said, {}).items():
@@ -249,6 +250,31 @@ def _recall(landing: Landing, known: Mapping[str, Any], seen: set[str], span: Sp
     through = known.get("through")
     if through and through not in span:
         landing.complete = sorted({*landing.complete, through})
+
+
+def _judge_drift(
+    landing: Landing, wanted: dict[str, File], held: Mapping[str, Mapping[str, Any]], columns: Sequence[Column]
+) -> None:
+    """Say of each file what drifted in it, and refuse what may not; a file that is held stays."""
+    delivery = landing.source.delivery
+    assert delivery is not None
+    headers = [(r["dt"], p, r.get("header_text", "")) for p, r in held.items() if p not in wanted]
+    headers += [(f.dt, p, f.print.header_text) for p, f in wanted.items()]
+    kept = {p for p, f in wanted.items() if held.get(p, {}).get("sha") == f.print.sha}
+    of_headers = drift.Headers(delivery, columns, headers, held)
+    for path, file in sorted(wanted.items(), key=lambda e: (e[0] not in kept, e[1].dt, e[0])):
+        if (clash := of_headers.clash(file.print.header_text)) and path not in kept:
+            landing.rejected[path] = clash
+            del wanted[path]
+            continue
+        said = of_headers.drift(file.dt, file.print.header_text, file.print.unknown, file.print.retyped)
+        if said and delivery.drift == "reject" and path not in kept:
+            landing.rejected[path] = f"drift: {', '.join(said)}; {drift.way_out(landing.source)}"
+            del wanted[path]
+        elif said:
+            landing.drift[path] = said
+            if file.print.unknown and delivery.drift != "evolve":
+                landing.unknown[path] = list(file.print.unknown)
 
 
 def is_daily(typed: Table) -> bool:
@@ -318,11 +344,12 @@ def _contract(source: Table, columns: Sequence[Column]) -> int:
     import zlib
 
     return zlib.crc32(
-        repr((source.delivery, [(c.delivered, c.required, c.parse is None, c.every) for c in columns])).encode()
+        repr((source.delivery, [(c.names, c.stored, c.required, c.parse is None, c.every) for c in columns])).encode()
     )
 
 
-def _day_of(name: str, source: Table) -> str | None:
+def day_of(name: str, source: Table) -> str | None:
+    """The day on which a file was delivered; None if its folder names no day of the calendar."""
     assert source.delivery is not None
     match = _DT.search(name)
     try:

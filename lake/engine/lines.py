@@ -43,9 +43,9 @@ def _line(table: Table, row: Mapping[str, Any], lines: pa.Table, delivery: Deliv
     most = -1
     for line, header in _that_hold([str(row[c.name]) for c in keys if isinstance(row[c.name], (str, int))], lines):
         texts = _texts(line, header, delivery) if keys else None
-        if texts is None or not all(_agree(texts.get(c.delivered), row[c.name], c, delivery) for c in keys):
+        if texts is None or not all(_agree(_text_of(texts, c), row[c.name], c, delivery) for c in keys):
             continue
-        agreeing = sum(_agree(texts.get(c.delivered), row[c.name], c, delivery) for c in plain)
+        agreeing = sum(_agree(_text_of(texts, c), row[c.name], c, delivery) for c in plain)
         if agreeing > most:
             best, most = line, agreeing
     return best
@@ -73,6 +73,10 @@ def _texts(line: str, header: str, delivery: Delivery) -> dict[str, Any] | None:
     except (ValueError, StopIteration, csv.Error):
         pass
     return None
+
+
+def _text_of(texts: Mapping[str, Any], c: Column) -> Any:
+    return next((texts[n] for n in c.names if n in texts), None)
 
 
 def _agree(text: Any, value: Any, c: Column, delivery: Delivery) -> bool:

@@ -23,6 +23,7 @@ from lake.engine import (
     audit,
     crash,
     damage,
+    drift,
     gate,
     lease,
     lineage,
@@ -108,6 +109,10 @@ def run(
         if observed:
             journal.append(name, *observed)
             crash.point("observed")
+        for landing in ahead.landings:
+            new = {f.path: landing.drift[f.path] for f in landing.add if f.path in landing.drift}
+            for line in drift.lines(landing.source, new):
+                log.warning("%s", line)
         builder = Builder(session(conf), conf, journal, name, ahead.as_of, tables)
         builder.events = _events(conf, builder, purpose, ahead)
         if ahead.unsettled:

@@ -304,7 +304,7 @@ def _read_text(
     """Each column as read, and as text `_t_…` where it was read as text or did not fit its type."""
     columns = []
     for c in delivered:
-        typed, again = F.col(f"{first}.`{c.delivered}`"), F.col(f"{second}.`{c.delivered}`")
+        typed, again = (F.coalesce(*[F.col(f"{parsed}.`{n}`") for n in c.names]) for parsed in (first, second))
         if _by_text(c, delivery):
             text = _present(c, F.coalesce(typed, again))
             columns += [text.alias(c.name), text.alias(f"_t_{c.name}")]
@@ -317,7 +317,9 @@ def _read_text(
 def _shape(delivered: Sequence[Column], delivery: Delivery, *, as_text: bool) -> StructType:
     text = StringType()
     named = [c for c in delivered if not c.every]
-    kinds: dict[str, DataType] = {c.delivered: text if as_text or _by_text(c, delivery) else c.stored for c in named}
+    kinds: dict[str, DataType] = {
+        n: text if as_text or _by_text(c, delivery) else c.stored for c in named for n in c.names
+    }
     return StructType([StructField(n, k) for n, k in kinds.items()]).add(_CORRUPT, text)
 
 
@@ -392,8 +394,8 @@ def _read_parquet(
             named = [n for n in rows.columns if n not in BRONZE.names and re.fullmatch(c.every, n)]
             entries = [part for n in named for part in (F.lit(n), F.col(f"`{n}`").cast("string"))]
             text = _present(c, F.create_map(*entries).cast("map<string,string>"))
-        elif c.delivered in rows.columns:
-            text = _present(c, F.col(f"`{c.delivered}`").cast("string"))
+        elif there := [n for n in c.names if n in rows.columns]:
+            text = _present(c, F.coalesce(*[F.col(f"`{n}`").cast("string") for n in there]))
         else:
             text = F.lit(None).cast("string")
         columns += [text.alias(c.name), text.alias(f"_t_{c.name}")]

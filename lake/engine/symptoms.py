@@ -92,6 +92,7 @@ class Look:
             self._missing(source, days)
             self._not_taken(source, days)
             self._rows(source)
+            self._columns(source)
         tonight = measured.get(self.day, {})
         for watch in (w for w in watches if w.id in tonight):
             self._watch(watch, numbers(measured, watch.id, "found"))
@@ -132,6 +133,17 @@ class Look:
             rank = LACK if judged.odd is not None and judged.odd < 1 else TOO_MANY
             said = f"{name} delivered {_times(judged.odd)} the usual number of records"
             self._say(judged.odd is not None, _of(of.source, "rows", rank, said, f"alerts {name}/rows"))
+
+    def _columns(self, of: Deliveries) -> None:
+        name, tonight = short(of.source), of.drift.get(self.day, [])
+        differ: Series = {d: float(len(of.drift.get(d, []))) for d in of.rows}
+        if self.day not in of.rows:
+            return
+        judged = self._judged(alerting.never, f"{name}/columns", differ)
+        odd = bool(tonight) and (judged is None or judged.odd is not None)
+        rank = UNLIKE if all(what.startswith("new ") for what in tonight) else LACK
+        said = f"{name} has other columns than declared: {', '.join(tonight)}"
+        self._say(odd, _of(of.source, "columns", rank, said, "status"))
 
     def _watch(self, watch: Watch, series: Series) -> None:
         judged = self._judged(alerting.never if watch.test == "never" else alerting.flood, watch.id, series)

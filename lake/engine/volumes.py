@@ -25,6 +25,7 @@ class Deliveries:
     files       what was loaded of each day, as a hash
     rejected    file → why it could not be taken, as a word
     daily       whether each delivery is an extract of all there is
+    drift       day → how the columns of its files differ from what is declared, where that is to be told
     """
 
     source: Table
@@ -33,6 +34,7 @@ class Deliveries:
     files: Mapping[str, str] = field(default_factory=dict)
     rejected: Mapping[str, str] = field(default_factory=dict)
     daily: bool = False
+    drift: Mapping[str, list[str]] = field(default_factory=dict)
 
 
 def deliveries(
@@ -62,9 +64,18 @@ def deliveries(
                 {d: hashlib.sha256("\n".join(sorted(p)).encode()).hexdigest()[:16] for d, p in parts.items()},
                 {p: why.partition(":")[0] for p, why in said.get("rejected", {}).items()},
                 typed is not None and intake.is_daily(typed),
+                _drift(source, said) if source.delivery.drift == "alarm" else {},
             )
         )  # fmt: skip
     return found
+
+
+def _drift(source: Table, said: Mapping[str, Any]) -> dict[str, list[str]]:
+    found: dict[str, set[str]] = {}
+    for path, what in said.get("drift", {}).items():
+        if day := intake.day_of(path, source):
+            found.setdefault(day, set()).update(what)
+    return {day: sorted(what) for day, what in found.items()}
 
 
 def nights(found: Sequence[Deliveries], until: str) -> list[str]:

@@ -111,7 +111,8 @@ def test_F44_a_header_without_a_required_column_rejects_the_file(conf: Conf) -> 
     path = land_things(conf.raw, "2026-01-05", {})
     path.write_text("thing,size\nbolt,3\n", encoding="utf-8")
     landing = look(conf, source=five.things, typed=five.thing_files)
-    assert landing.rejected == {"five/things/dt=2026-01-05/things.csv": "header: lacks colour"}
+    said = landing.rejected["five/things/dt=2026-01-05/things.csv"]
+    assert said.startswith("header: lacks colour, and has size; ")
 
 
 def test_another_delimiter_is_named(conf: Conf) -> None:

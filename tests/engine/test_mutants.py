@@ -39,7 +39,11 @@ def night_of_the_story(lake: FiveTables, n: int) -> None:
         land_things(raw, "2026-01-06", {"bolt": "green", "nut": "blue"})
     if n == 2:  # months without a movement, a late one, a tie whose winner came first
         land(raw, "2026-04-06", "a", [move("8", "nut", "2026-04-06", 2)])
-        late = [move("9", "bolt", "2026-01-03", 7), move("7", "nut", "2026-01-06", 1), move("10", "gear", "2026-02-20", 2)]
+        late = [
+            move("9", "bolt", "2026-01-03", 7),
+            move("7", "nut", "2026-01-06", 1),
+            move("10", "gear", "2026-02-20", 2),
+        ]
         land(raw, "2026-04-06", "late", late)
         land(raw, "2026-04-06", "older", [move("1", "bolt", "2026-01-05", 9, revision=1)])
     if n == 3:  # the same name with other content; a withdrawn file; another definition

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import copy
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
 from pyspark.sql import Column
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
+from pyspark.sql.types import DataType, StringType
 
 from lake.core import table as declarations
+from lake.core.table import Column as DeclaredColumn
 from lake.core.table import Delivery, Table
 from lake.engine import lease, records, replay, store
 from lake.engine.replay import Forecast
@@ -182,3 +184,22 @@ def test_files_are_loaded_anew_where_their_records_end_elsewhere(
     assert lake.told()[table("thing_files").id][:2] == (2, 0)
     check_laws(lake, from_scratch(lake), ["another line end"])
     assert lake.night().written == []
+
+
+def test_F44_a_new_column_is_adopted_over_history_without_the_raw_files(lake: FiveTables, redeclare: Redeclare) -> None:
+    """A column that nobody declared, another that was renamed on the way: both have their values of the first day."""
+    for n, day in enumerate(["2026-01-05", "2026-01-06", "2026-01-07"]):
+        renamed = {"count" if n else "quantity": n}
+        record = {k: v for k, v in move(str(n), "bolt", day, n).items() if k != "quantity"}
+        land(lake.raw, day, "a", [record | renamed | ({"mood": f"good {n}"} if n else {})])
+    assert lake.night().written
+    quantity = replace(MOVEMENTS.column("quantity"), type=None, raw="count", formerly=("quantity",))
+    mood = DeclaredColumn("mood", StringType(), required=False)
+    shutil.rmtree(lake.raw)
+    redeclare(MOVEMENTS, "columns", (*[c if c.name != "quantity" else quantity for c in MOVEMENTS.columns], mood))
+    below = [t for t in TABLES if not t.is_source]
+    assert MOVEMENTS.id in lake.night(purpose="build", chosen=below).written
+    held = store.rows(lake.conf.root / MOVEMENTS.path, columns=["id", "quantity", "mood"], where=[("_ok", "=", True)])
+    assert sorted((r["id"], int(r["quantity"]), r["mood"]) for r in held.to_pylist()) == [
+        ("0", 0, None), ("1", 1, "good 1"), ("2", 2, "good 2"),
+    ]  # fmt: skip
