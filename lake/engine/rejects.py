@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lake.core.table import Table
@@ -34,8 +34,8 @@ def listed(
                 for r in read.to_pylist()
                 if r["_errors"] and (rule is None or any(e["rule"] == rule for e in r["_errors"]))
             ]
-            lines = line_numbers(conf, table.inputs[0], records)
-            for record in sorted(records, key=lambda r: (r["_dt"], r["_file"], r["_raw"] or "")):
+            records.sort(key=lambda r: (r["_dt"], r["_file"], r["_raw"] or ""))
+            for record, line in zip(records, line_numbers(conf, table.inputs[0], records), strict=True):
                 error = next(e for e in record["_errors"] if rule is None or e["rule"] == rule)
                 found.append(
                     {"table": table.id, "source": table.inputs[0].id, "rule": error["rule"], "column": error["column"]}
@@ -45,7 +45,7 @@ def listed(
                         "raw": record["_raw"],
                         "file": record["_file"],
                     }
-                    | {"line": lines.get((record["_file"], record["_raw"])), "first_seen": str(record["_dt"])}
+                    | {"line": line, "first_seen": str(record["_dt"])}
                     | {"run": runs.get(record["_batch"]), "status": "rejected"}
                 )
     return found
@@ -80,25 +80,24 @@ def _files(journal: Journal, source: Table, rule: str | None) -> list[dict[str, 
     return found
 
 
-def line_numbers(conf: Conf, source: Table, records: Sequence[dict[str, Any]]) -> dict[tuple[str, str], int]:
-    """(file, record) → its line number, by reading the files that hold rejected records once more."""
+def line_numbers(conf: Conf, source: Table, records: Sequence[dict[str, Any]]) -> list[int | None]:
+    """The number of each record's line in its file, by reading these files once more; equal ones are told in order."""
     assert source.delivery is not None
     if source.delivery.format == "parquet":
-        return {}
+        return [None] * len(records)
     base, _ = base_of(source, conf)
-    wanted: dict[str, set[str]] = {}
-    for r in records:
-        if r["_raw"]:
-            wanted.setdefault(r["_file"], set()).add(r["_raw"])
-    found: dict[tuple[str, str], int] = {}
-    for name, raws in wanted.items():
+    places: dict[tuple[str, str], Iterator[int]] = {}
+    for name in {r["_file"] for r in records}:
+        raws = {r["_raw"] for r in records if r["_file"] == name}
         try:
             content = (base / name).read_bytes()
             lines = split(gzip.decompress(content) if name.endswith(".gz") else content, source.delivery.line_end)
         except OSError:
             continue
+        numbers: dict[str, list[int]] = {}
         for number, line in enumerate(lines, 1):
             text = line.decode("utf-8", "replace").rstrip("\r")
             if text in raws:
-                found.setdefault((name, text), number)
-    return found
+                numbers.setdefault(text, []).append(number)
+        places |= {(name, text): iter(found) for text, found in numbers.items()}
+    return [next(places.get((r["_file"], r["_raw"]), iter(())), None) for r in records]

@@ -177,8 +177,8 @@ class Tracer:
         numbers = rejects.line_numbers(self.conf, source, said)
         open_to_reader = self.restricted or not source.restricted
         return [
-            a | {"line": numbers.get((a["file"], text or "")), "record": text if open_to_reader else None}
-            for a, text in zip(asked, texts, strict=True)
+            a | {"line": number, "record": text if open_to_reader else None}
+            for a, number, text in zip(asked, numbers, texts, strict=True)
         ]
 
     def _bronze(self, table: Table, rows: pa.Table) -> pa.Table:
