@@ -6,7 +6,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -24,7 +24,6 @@ from lake.engine import (
     crash,
     damage,
     drift,
-    gate,
     lease,
     lineage,
     openlineage,
@@ -35,6 +34,7 @@ from lake.engine import (
     upkeep,
 )
 from lake.engine.build import Builder
+from lake.engine.candidate import Candidate
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.door import said_safely
@@ -121,11 +121,15 @@ def run(
             ahead = prospect(conf, journal, tables, day=day, since=since, chosen=chosen)
         result = Result()
         build_all(ahead, builder, tables, result)
-        versions = _learn(builder, journal, models, ahead, result, conf, train=train)
+        versions = _learn(builder, models, ahead, result, train=train)
         if publish:
-            seconds = time.monotonic() - started
-            asked = (expectations, accept)
-            _release(conf, journal, builder, tables, chosen, ahead, result, versions, name, seconds, strict, asked)
+            candidate = Candidate(builder, tables, chosen, result.failed)
+            result.findings = candidate.findings(expectations, accept)
+            crash.point("audited")
+            for finding in result.findings:
+                log.error("%s: %s: %s", finding.law, finding.subject, finding.said)
+            if not result.findings and not (strict and candidate.held):
+                result.release = candidate.publish(versions, time.monotonic() - started)
             _keep_up(conf, journal, tables)
         if conf.lineage.ahead:
             _lineage(conf, builder, tables)
@@ -232,17 +236,10 @@ def _keep_up(conf: Conf, journal: Journal, tables: Sequence[Table]) -> None:
 
 
 def _learn(
-    builder: Builder,
-    journal: Journal,
-    models: Sequence[Model],
-    ahead: Prospect,
-    result: Result,
-    conf: Conf,
-    *,
-    train: bool,
+    builder: Builder, models: Sequence[Model], ahead: Prospect, result: Result, *, train: bool
 ) -> dict[str, str]:
     """Train what is due and score on the tables just built; a failure leaves the last version and its scores."""
-    last = release.newest(journal)
+    last = release.newest(builder.journal)
     chosen = {s.table for s in ahead.steps}
     versions: dict[str, str] = {}
     for model in models:
@@ -250,7 +247,7 @@ def _learn(
         if features.version < 0 or model.features.id in result.failed or scores not in chosen:
             continue
         try:
-            version = _version(builder, model, features, last, ahead.as_of, conf, train=train)
+            version = _version(builder, model, features, last, ahead.as_of, train=train)
             if version is None:
                 continue
             versions[model.id] = version
@@ -258,7 +255,9 @@ def _learn(
             if plan.reason(scores, builder.states, ahead.as_of) or (
                 scored.task and scored.task.body.get("model") != version
             ):
-                scorer = Scorer(version, partial(training.score, model, version, as_of=ahead.as_of, root=conf.root))
+                scorer = Scorer(
+                    version, partial(training.score, model, version, as_of=ahead.as_of, root=builder.conf.root)
+                )
                 builder.refresh(scores, scorer=scorer)
                 result.written.append(scores.id)
                 log.info(
@@ -272,16 +271,10 @@ def _learn(
 
 
 def _version(
-    builder: Builder,
-    model: Model,
-    features: State,
-    last: release.Release | None,
-    as_of: date,
-    conf: Conf,
-    *,
-    train: bool,
+    builder: Builder, model: Model, features: State, last: release.Release | None, as_of: date, *, train: bool
 ) -> str | None:
     """The version to score with: a new one if training is due, else the released one."""
+    conf = builder.conf
     settings = conf.train.model_dump()
     known = last.models.get(model.id) if last else None
     card = artefact.card(artefact.folder(conf.root, model.id, known)) if known else None
@@ -291,80 +284,6 @@ def _version(
     log.info("training %s: %s", model.id, why)
     rows = builder.stored(for_work(builder.spark, 0), model.features, features.version)
     return training.train(model, rows, content=features.hash, root=conf.root, conf=settings).id
-
-
-def _release(
-    conf: Conf, journal: Journal, builder: Builder, tables: Sequence[Table], chosen: Iterable[Table] | None,
-    ahead: Prospect, result: Result, models: dict[str, str], name: str, seconds: float, strict: bool,
-    asked: tuple[Sequence[Expectation], str],
-) -> None:  # fmt: skip
-    last = release.newest(journal)
-    complete = {s: r.body.get("through") for r in journal.of("intake") for s in [r.subject]}
-    others = _of_other_departments(tables, chosen, builder, last)
-    held = _held_back(others | result.failed, builder, tables, ahead.as_of)
-    body = release.candidate(tables, builder.states, held, last, complete, conf, ahead.as_of)
-    own = [t for t in tables if t.id not in others]
-    result.findings = audit.findings(own, builder.states, journal, conf, last, set(held))
-    if not result.findings:
-        body |= _gate(conf, journal, builder, own, body, last, result, name, *asked)
-    crash.point("audited")
-    if result.findings or (strict and held):
-        for finding in result.findings:
-            log.error("%s: %s: %s", finding.law, finding.subject, finding.said)
-        return
-    accounts = {s: a for s, a in audit.accounts(tables, builder.states, journal).items() if s not in others}
-    accounts |= {s: a for s, a in last.sources.items() if s in others} if last else {}
-    body |= {"models": (last.models if last else {}) | models, "sources": accounts}
-    body["seconds"] = round(seconds, 1)
-    unchanged = last is not None and all(
-        body.get(k) == last.body.get(k) for k in ("tables", "stale", "as_of", "models", "sources")
-    )
-    result.release = last if unchanged else release.publish(journal, name, body)
-
-
-def _gate(
-    conf: Conf, journal: Journal, builder: Builder, tables: Sequence[Table], body: dict[str, Any],
-    last: release.Release | None, result: Result, name: str, expectations: Sequence[Expectation], accept: str,
-) -> dict[str, Any]:  # fmt: skip
-    """Judge the candidate: what stops it becomes a finding, or, if that is accepted, a word in the release."""
-    verdict = gate.passed(conf, journal, tables, builder.states, body, last, expectations, run=name)
-    if verdict.stops and accept:
-        said = [f"{f.table}: {f.said}" for f in verdict.stops]
-        journal.append(name, ("accepted", "", {"reason": accept, "findings": said}))
-        log.warning("released all the same (%s): %s", accept, said[0])
-        return {"accepted": {"reason": accept, "findings": said[:10]}}
-    result.findings = [audit.Finding("quality", f.table, f.said) for f in verdict.stops]
-    return {}
-
-
-def _of_other_departments(
-    tables: Sequence[Table], chosen: Iterable[Table] | None, builder: Builder, last: release.Release | None
-) -> dict[str, str]:
-    """Tables of departments that this run did not ask for, where they hold rows that were never released.
-
-    A department is built, audited and released alone: what another one has not released yet is not its to release.
-    """
-    asked = {t.domain for t in (tables if chosen is None else chosen)}
-    released = last.tables if last else {}
-    return {
-        t.id: "not asked for: it stays at its last release"
-        for t in tables
-        if t.domain not in asked and plan.commits_since(builder.state(t), released.get(t.id, {}).get("version", -1))
-    }
-
-
-def _held_back(failed: Mapping[str, str], builder: Builder, tables: Sequence[Table], as_of: date) -> dict[str, str]:
-    """Tables that may not move in this release: failed, not brought up to their inputs, or below such a one."""
-    held = dict(failed)
-    for table in tables:
-        lost = builder.state(table).lost
-        why = plan.reason(table, builder.states, as_of) if lost or not table.is_source else ""
-        if why and table.id not in held:
-            held[table.id] = f"not refreshed: {why}"
-        for above in table.all_inputs:
-            if above.id in held:
-                held.setdefault(table.id, f"below {above.id}")
-    return held
 
 
 def written_unplanned(journal: Journal) -> list[dict[str, Any]]:

@@ -24,6 +24,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from lake.core.errors import Fenced
 from lake.engine import build, commits, control, night, release
+from lake.engine.candidate import Candidate
 from lake.engine.commits import Commits
 from lake.engine.control import Journal
 from tests.engine import fake_store
@@ -577,7 +578,7 @@ def a_release_before_its_commits_are_closed(patch: pytest.MonkeyPatch) -> None:
 
 @mutant("a release is whole")
 def a_release_that_holds_nothing_back(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(night, "_held_back", lambda *_: {})
+    patch.setattr(Candidate, "_held_back", lambda *_: {})
 
 
 @mutant("a rollback restores exactly the map")
