@@ -24,11 +24,17 @@ log = logging.getLogger("lake")
 
 
 def write(lake: Lake, reports: Sequence[Report]) -> Place:
-    """Render every page at the lake's release into report/index.html below its root, and return that path."""
+    """Render every page at the lake's release into report/index.html below its root, and return that path.
+
+    Charts are not held against Vega-Lite's schema here, where it takes as long as all else: the tests do that.
+    """
+    from altair.utils.schemapi import debug_mode
+
     journal = Journal(lake.conf.root)
     known = facts.gathered(lake, journal)
     read = {part: rows(lake, part) for report in reports for part in report.parts}
-    pages = [(r, r(*(read[p] for p in r.parts), facts=known)) for r in reports]
+    with debug_mode(False):
+        pages = [(r, r(*(read[p] for p in r.parts), facts=known)) for r in reports]
     path = lake.conf.root / "report" / "index.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     place.put(path, html.document(lake, known, pages, facts.gate(lake.release, journal)))

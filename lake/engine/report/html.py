@@ -7,11 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
 from html import escape
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from lake.core.report import COLOURS, Advice, Chart, Facts, Listing, Number, Page, Report, day, dearest, money
 from lake.core.table import Table
+from lake.engine import place
+from lake.engine.place import Place
 from lake.engine.release import Lake
 from lake.engine.report import tables
 
@@ -78,7 +81,7 @@ def document(lake: Lake, facts: Facts, pages: Sequence[tuple[Report, Page]], gat
 {_ledger(lake, pages)}
 </main>
 <script type="application/json" id="charts">{as_script({"house": CHARTS, "specs": specs})}</script>
-<script type="text/plain" id="engine">{_bundle()}</script>
+<script type="text/plain" id="engine">{_engine(lake.conf.root / "report")}</script>
 <script>{script}</script>""",
         POLICY,
     )
@@ -261,9 +264,17 @@ def as_script(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), default=str).replace("<", "\\u003c")
 
 
+def _engine(folder: Place) -> str:
+    """Vega, Vega-Lite and Vega-Embed as one script; kept in `folder`, for to make it takes seconds."""
+    file = folder / f"vega-{version('vl-convert-python')}.js"
+    if not file.is_file():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        place.put(file, _bundled())
+    return file.read_text(encoding="utf-8")
+
+
 @cache
-def _bundle() -> str:
-    """Vega, Vega-Lite and Vega-Embed as one script."""
+def _bundled() -> str:
     import vl_convert
 
     return str(vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")).replace("</script", "<\\/script")
