@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lake.core.report import COLOURS, Chart, plain
+from lake.core.report import COLOURS, Chart, plain, spec
 from lake.supply.models import lead_time_score
 
 
@@ -50,7 +50,7 @@ def errors(card: Mapping[str, Any]) -> Chart:
         f"{card['model']}: error, walking forward",
         f"Each span was forecast by what could be learnt before it; left is better. Baseline: {card['baseline']}.",
         (lead_time_score,),
-        (("", chart.to_dict()),),
+        (("", spec(chart)),),
         tuple(plain(rows)),
         beside=True,
     )
@@ -84,7 +84,7 @@ def coverage(card: Mapping[str, Any]) -> Chart:
         f"{card['model']}: does the interval hold?",
         "80 % of what came should lie between p10 and p90 (dashed); left of it: too sure, right: too wide.",
         (lead_time_score,),
-        (("", chart.to_dict()),),
+        (("", spec(chart)),),
         tuple(plain(rows)),
         beside=True,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from datetime import timedelta
 
-from lake.core.report import COLOURS, Chart, Facts, Listing, Reject
+from lake.core.report import COLOURS, Chart, Facts, Listing, Reject, spec
 
 NIGHTS = 35
 STATES = {
@@ -76,7 +76,7 @@ def arrivals(facts: Facts) -> Chart:
         f"Some rejected: more than {NOTICED_SHARE:.0%} of its lines. "
         "Unchanged: the same content as before.",
         (),
-        (("", cells.to_dict()),),
+        (("", spec(cells)),),
         tuple(odd[-40:]),
     )
 
@@ -109,7 +109,7 @@ def rejections(facts: Facts) -> Chart:
         title,
         f"Each record once, by the first rule it broke; lake rejected shows the records themselves.{rest}",
         (),
-        (("", chart.to_dict()),),
+        (("", spec(chart)),),
         tuple(rows),
     )
 
@@ -215,6 +215,6 @@ def gantt(facts: Facts) -> Chart:
         f"{took:,.0f} s from the first table to the last. Bar: a table's refresh; upright tick: where it would have "
         f"ended by the median of its earlier nights.{rest}",
         (),
-        (("", alt.layer(bars, ticks).properties(width="container", height=17 * len(rows)).to_dict()),),
+        (("", spec(alt.layer(bars, ticks).properties(width="container", height=17 * len(rows)))),),
         tuple({k: r[k] for k in ("table", "begin", "seconds", "usual", "state")} for r in rows),
     )

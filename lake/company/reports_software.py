@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.company.gold_variants import ANY, VARIANT, variant_scorecard
 from lake.core.evidence import chance_of_rank
-from lake.core.report import CHOSEN, COLOURS, Advice, Chart, Choice, Listing, Number, Said, counted, day, plain
+from lake.core.report import CHOSEN, COLOURS, Advice, Chart, Choice, Listing, Number, Said, counted, day, plain, spec
 from lake.robot.gold import accuracy_day
 from lake.robot.gold_work import software_scorecard, work_day
 from lake.robot.reports import DRIFT_MM, drifting
@@ -173,7 +173,7 @@ def variant_drift(card: pd.DataFrame) -> Chart:
         "Mean position error of its robots above that of each robot's first tests, in mm; bands: 90 % intervals over "
         "robots (none of a single robot).",
         (variant_scorecard,),
-        (("", alt.layer(band, line).properties(width="container", height=240).to_dict()),),
+        (("", spec(alt.layer(band, line).properties(width="container", height=240))),),
         tuple(rows[-40:]),
     )
 
@@ -211,7 +211,7 @@ def accuracy_lines(accuracy: pd.DataFrame, work: pd.DataFrame, starts: pd.DataFr
         + ("Over its cycles" if counts else "By day, as no counter of cycles is known")
         + "; the robot that drifted most comes first.",
         (accuracy_day, work_day, boots) if counts else (accuracy_day, boots),
-        (("", alt.layer(rules, line, dots, names).properties(width="container", height=260).to_dict()),),
+        (("", spec(alt.layer(rules, line, dots, names).properties(width="container", height=260))),),
         choose="robot",
         choices=choices,
     )

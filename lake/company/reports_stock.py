@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.company.gold import stock_position
 from lake.company.places import COMPANY
-from lake.core.report import CHOSEN, COLOURS, Chart, Choice, Listing, counted, day, in_one_currency
+from lake.core.report import CHOSEN, COLOURS, Chart, Choice, Listing, counted, day, in_one_currency, spec
 from lake.supply.gold import fct_order_line
 from lake.warehouse.gold import stock_change_day
 from lake.warehouse.reports import NAMES
@@ -135,7 +135,7 @@ def stock_lines(stock: pd.DataFrame, changes: pd.DataFrame, lines: pd.DataFrame,
         "promise (bars; late ones stand today), and what a protection interval takes in nine of ten (dashed). "
         f"The {len(choices)} of {counted(len(ranked), 'item')} with the most money at stake.",
         (stock_position, stock_change_day, fct_order_line),
-        (("", chart.to_dict()),),
+        (("", spec(chart)),),
         choose="item",
         choices=choices,
     )

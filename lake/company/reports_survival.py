@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lake.company.gold_parts import part_life, part_reliability
 from lake.core.evidence import survival
-from lake.core.report import COLOURS, Advice, Chart, Listing, Number, Said, counted, plain
+from lake.core.report import COLOURS, Advice, Chart, Listing, Number, Said, counted, plain, spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -109,7 +109,7 @@ def curves(groups: list[tuple[str, pd.DataFrame]], field: str) -> dict[str, Any]
             alt.Tooltip("high:Q", format=".1%"),
         ],
     )
-    drawn: dict[str, Any] = alt.layer(band, line).properties(width="container", height=190).to_dict()
+    drawn: dict[str, Any] = spec(alt.layer(band, line).properties(width="container", height=190))
     return drawn
 
 

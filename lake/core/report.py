@@ -76,6 +76,14 @@ class Chart:
     choices: tuple[Choice, ...] = ()
 
 
+def spec(chart: Any) -> dict[str, Any]:
+    """A chart of Altair's in Vega-Lite. It is held against the schema of that, unless Altair's `debug_mode` is off."""
+    from altair.utils import schemapi
+
+    made: dict[str, Any] = chart.to_dict(validate=schemapi.DEBUG_MODE)
+    return made
+
+
 CHOSEN = "chosen"
 """The name of the data that a chart with choices draws."""
 

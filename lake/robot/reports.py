@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from lake.core.report import COLOURS, Advice, Chart, Page, Said, count, day, plain
+from lake.core.report import COLOURS, Advice, Chart, Page, Said, count, day, plain, spec
 from lake.robot.gold import accuracy_day, joint_day
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ def heat(held: pd.DataFrame) -> Chart:
         "1.00 is as good as it ever was."
         + (f" The {MOST_ROBOTS} of {many} robots with the worst joints." if many > MOST_ROBOTS else ""),
         (joint_day,),
-        (("", alt.layer(cells, text).properties(width="container", height=height).to_dict()),),
+        (("", spec(alt.layer(cells, text).properties(width="container", height=height))),),
         tuple(plain(held.nlargest(20, "ratio")[[*NAMES, *VARIANTS.values()]])),
     )
 
@@ -205,7 +205,7 @@ def currents(ran: pd.DataFrame) -> Chart:
         title,
         "What 95 % of the samples of a joint's last day stayed below, in A; there is no past to compare it with yet.",
         (joint_day,),
-        (("", alt.layer(cells, text).properties(width="container", height=height).to_dict()),),
+        (("", spec(alt.layer(cells, text).properties(width="container", height=height))),),
         tuple(plain(newest[["serial", "joint", "day", "current"]].head(20))),
     )
 
@@ -246,7 +246,7 @@ def trend(ran: pd.DataFrame, held: pd.DataFrame) -> Chart:
         panels.append(
             (
                 f"{joint.serial}, joint {joint.joint}: {joint.peak:.1f}×",
-                alt.layer(line, dots, first).properties(width="container", height=150).to_dict(),
+                spec(alt.layer(line, dots, first).properties(width="container", height=150)),
             )
         )
         rows += [
@@ -296,7 +296,7 @@ def accuracy_trend(accuracy: pd.DataFrame) -> Chart:
             ],
         )
         first = base.mark_rule(strokeDash=[4, 3], color=COLOURS["muted"]).encode(y="mean(first):Q")
-        panels.append((str(serial), alt.layer(line, dots, first).properties(width="container", height=130).to_dict()))
+        panels.append((str(serial), spec(alt.layer(line, dots, first).properties(width="container", height=130))))
     newest = tests.drop_duplicates("serial", keep="last")[["serial", "arm", "hand", "on", "error", "first", "poses"]]
     said = (
         f"Mean error of the measured poses in mm, on one scale, in the half year until {day(end)}; "

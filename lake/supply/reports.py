@@ -7,18 +7,7 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from lake.core.report import (
-    COLOURS,
-    Advice,
-    Chart,
-    Number,
-    Said,
-    count,
-    counted,
-    day,
-    money,
-    plain,
-)
+from lake.core.report import COLOURS, Advice, Chart, Number, Said, count, counted, day, money, plain, spec
 from lake.core.table import Table
 from lake.supply.gold import fct_order_line, supplier_month
 from lake.supply.models import lead_time_score
@@ -214,7 +203,7 @@ def promises(waiting: pd.DataFrame, as_of: date, *, scored: bool) -> Chart:
         f"Dot: last promise; {whose}; upright line: {day(as_of)}. Promises older than {PAST_DAYS} days stand at the "
         "left edge; no bar: it has waited longer than nine of ten did.",
         tables,
-        (("", chart.to_dict()),),
+        (("", spec(chart)),),
         tuple(table),
     )
 
@@ -253,7 +242,7 @@ def lead_times(months: pd.DataFrame, *, first: Sequence[str] = ()) -> Chart:
         panels.append(
             (
                 _captioned(str(supplier), own),
-                alt.layer(band, line, dots).properties(width="container", height=130).to_dict(),
+                spec(alt.layer(band, line, dots).properties(width="container", height=130)),
             )
         )
         rows += [{"supplier": supplier, **r} for r in plain(own[["month", "p50", "p90", "lines_due"]].iloc[-3:])]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lake.core.report import COLOURS, Advice, Chart, Number, Page, Said, counted, dearest, money, plain
+from lake.core.report import COLOURS, Advice, Chart, Number, Page, Said, counted, dearest, money, plain, spec
 from lake.core.table import Table
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def cover(items: pd.DataFrame, currency: str, table: Table) -> Chart:
         "Value and days of cover",
         f"One dot is one item over all sites, on logarithmic scales: high and right is money that does not move.{rest}",
         (table,),
-        (("", dots.to_dict()),),
+        (("", spec(dots)),),
         tuple(
             plain(shown.nlargest(20, "value")[["item_id", "kind", "class", "on_hand", "said", "value", "frozen_value"]])
         ),
@@ -234,7 +234,7 @@ def curve(items: pd.DataFrame, currency: str, table: Table) -> Chart:
         if enough < len(frozen)
         else f"{counted(len(frozen), 'item makes', 'items make')} {money(total, currency)}.",
         (table,),
-        (("", alt.layer(line, dots).properties(width="container", height=320).to_dict()),),
+        (("", spec(alt.layer(line, dots).properties(width="container", height=320))),),
         tuple(plain(ranked.iloc[:20][columns])),
         beside=True,
     )
