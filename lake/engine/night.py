@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -27,7 +26,6 @@ from lake.engine import (
     lease,
     lineage,
     openlineage,
-    place,
     plan,
     release,
     training,
@@ -40,7 +38,7 @@ from lake.engine.control import Journal, State
 from lake.engine.door import said_safely
 from lake.engine.intake import Landing
 from lake.engine.prospect import Prospect, check_disk, has_news, prospect
-from lake.engine.session import for_work, scratch, session
+from lake.engine.session import for_work, no_space, session
 from lake.engine.work import Outcome, Scorer
 
 log = logging.getLogger("lake")
@@ -216,10 +214,7 @@ def _refreshed(builder: Builder, table: Table, landing: Landing | None) -> Outco
         raise
     except Exception as e:
         if "No space left on device" in str(e):
-            full = min(
-                [place.written_on(builder.conf.root), scratch(builder.spark)], key=lambda p: shutil.disk_usage(p).free
-            )
-            raise LakeError(f"{full} has no space left.", hint="make room; the same command goes on from there.") from e
+            raise no_space(builder.conf) from e
         for t in (table, *table.all_inputs):
             if wrong := damage.of(t, builder.state(t), builder.conf, deep=True):
                 raise LakeError(f"{wrong[0]}", hint=f"./spark-submit.sh repair --select {t.id} mends it.") from e

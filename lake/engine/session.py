@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from lake.engine import archive, jars, s3
+from lake.core.errors import LakeError
+from lake.engine import archive, jars, place, s3
 from lake.engine.conf import HOME, Conf
 from lake.engine.store import Log
 
@@ -35,6 +38,8 @@ AT_HAND = (
     "PythonUtils",
     "PythonSQLUtils",
 )
+LEAST_SCRATCH = 32 * 2**20
+"""Bytes that Spark needs for copies of its jars, before it computes anything."""
 _SHORT = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 """Without the second compiler the room for compiled code is 48 MB by default: the whole company's tables fill that, and
 the JVM dies."""
@@ -122,7 +127,12 @@ def session(conf: Conf, rows: int | None = None) -> SparkSession:
     for key, value in properties(conf, rows).items():
         builder = builder.config(key, value)
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    found: SparkSession = builder.getOrCreate()
+    try:
+        found: SparkSession = builder.getOrCreate()
+    except Exception as e:
+        if shutil.disk_usage(scratch(conf)).free < LEAST_SCRATCH:
+            raise no_space(conf) from e
+        raise
     found.sparkContext.setLogLevel("ERROR")
     _keep_at_hand(found)
     return found
@@ -154,10 +164,16 @@ def for_work(spark: SparkSession, rows: int, what: str = "robolake") -> SparkSes
     return own
 
 
-def scratch(spark: SparkSession) -> Path:
-    """The folder in which Spark keeps what it shuffles and spills."""
-    chosen = os.environ.get("SPARK_LOCAL_DIRS") or spark.sparkContext.getConf().get("spark.local.dir", "/tmp")
-    return Path(str(chosen).split(",")[0])
+def scratch(conf: Conf) -> Path:
+    """The folder in which Spark keeps copies of its jars, and what it shuffles and spills."""
+    chosen = os.environ.get("SPARK_LOCAL_DIRS") or properties(conf).get("spark.local.dir") or tempfile.gettempdir()
+    return place.written_on(Path(chosen.split(",")[0]))
+
+
+def no_space(conf: Conf) -> LakeError:
+    """What to say where a disk is full: which of those that a run writes on it is."""
+    full = min((place.written_on(conf.root), scratch(conf)), key=lambda disk: shutil.disk_usage(disk).free)
+    return LakeError(f"{full} has no space left.", hint="make room; the same command goes on from there.")
 
 
 def empty(spark: SparkSession, schema: StructType) -> DataFrame:
