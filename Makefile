@@ -33,8 +33,8 @@ check: setup ## formatting, ruff, mypy --strict, import contracts, house rules
 test: setup ## the tests, warnings as errors; one file: make test ARGS=tests/house/test_lint.py
 	$(BIN)/python -m pytest -m "not soak and not cloud" $(SIDE_BY_SIDE) $(ARGS)
 
-soak: setup ## the long random schedules as well
-	ROBOLAKE__SPARK__PROPERTIES='$(WARM)' $(BIN)/python -m pytest -m "not cloud" -s -o timeout=1800 $(ARGS)
+soak: setup ## the long random schedules as well: hours
+	ROBOLAKE__SPARK__PROPERTIES='$(WARM)' $(BIN)/python -m pytest -m "not cloud" -o timeout=1800 $(SIDE_BY_SIDE) $(ARGS)
 
 cloud: setup $(CLOUD)/set-up ## the cloud lake on a stand-in for AWS: Terraform, its policies, there and back (needs terraform)
 	ROBOLAKE_CLOUD=$(CURDIR)/$(CLOUD)/bin $(BIN)/python -m pytest tests/cloud $(ARGS)

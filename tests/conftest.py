@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pytest
@@ -28,6 +29,13 @@ from lake.engine import conf, session
 from tests.tiny_company import Company, played
 
 Frame = Callable[..., DataFrame]
+COUNTED = "counted: "
+
+
+class Count(Protocol):
+    """Takes note of how much of something a test tried."""
+
+    def __call__(self, what: str, n: int = 1) -> None: ...
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -61,6 +69,20 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             if name.startswith("test_F"):
                 ended[name] = outcome
     config.cache.set("lake/faults", ended)
+    found: Counter[str] = Counter()
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name.startswith(COUNTED):
+                found[name.removeprefix(COUNTED)] += value
+    if found:
+        terminalreporter.section("what was tried and held")
+        terminalreporter.line(", ".join(f"{what}: {n:,}" for what, n in sorted(found.items())))
+
+
+@pytest.fixture
+def count(record_property: Callable[[str, object], None]) -> Count:
+    """count("releases", 100): how much of something a test tried, for the sum over all tests that stands at the end."""
+    return lambda what, n=1: record_property(COUNTED + what, n)
 
 
 @pytest.fixture(scope="session")

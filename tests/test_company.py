@@ -24,6 +24,7 @@ from lake.engine.conf import HOME
 from lake.engine.verify import Verifier
 from lake.simulate import company as simulated
 from lake.simulate import planning, simulate
+from tests.conftest import Count
 from tests.tiny_company import CORRECTED, FIRST, LATE, NIGHTS, TOUCHED, Company, built_at_once, conf_of
 
 pytestmark = pytest.mark.timeout(2400)
@@ -66,7 +67,7 @@ def test_F01_a_killed_night_of_the_company_is_finished_by_the_same_command(
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_a_month_of_nights_with_dirt_keeps_every_law(tmp_path: Path, spark: SparkSession) -> None:
+def test_a_month_of_nights_with_dirt_keeps_every_law(tmp_path: Path, spark: SparkSession, count: Count) -> None:
     days = 31
     simulate(tmp_path / "simulated", days=days, robots=3, items=40, hz=0.0005, start=FIRST)
     month = Company(tmp_path, conf_of(tmp_path, "lake", tmp_path / "raw"), tmp_path / "simulated" / "truth")
@@ -76,8 +77,9 @@ def test_a_month_of_nights_with_dirt_keeps_every_law(tmp_path: Path, spark: Spar
         month.results.append(night.run(month.conf, TABLES, models=MODELS))
     assert [r.exit_code for r in month.results] == [0] * days
     verdicts = Verifier(month.conf, TABLES, LAWS, TABLES).conclude()
-    print("\n" + "\n".join(line for v in verdicts for line in v.lines()))
-    assert [v.violations for v in verdicts] == [0] * len(verdicts)
+    assert [v.violations for v in verdicts] == [0] * len(verdicts), [line for v in verdicts for line in v.lines()]
+    count("nights of the company", days)
+    count("rows compared with those from scratch", next(v.checked for v in verdicts if v.law == "scratch"))
 
 
 def test_the_company_keeps_its_laws(company: Company) -> None:

@@ -17,6 +17,7 @@ from lake.engine import night, rejects
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
 from lake.simulate import simulate
+from tests.conftest import Count
 
 TYPED = [t for t in TABLES if t.is_source or t.is_typed]
 OF_SUPPLY = [t for t in TYPED if t.domain == "supply"]
@@ -74,7 +75,7 @@ class Delivered:
     ],
 )
 def test_what_breaks_off_is_what_is_rejected(
-    spark: SparkSession, tmp_path: Path, share: float, tables: list[Table]
+    spark: SparkSession, tmp_path: Path, share: float, tables: list[Table], count: Count
 ) -> None:
     delivered = Delivered(tmp_path, tables, share)
     is_mad = share > delivered.conf.gate.max_rejected_share
@@ -88,4 +89,4 @@ def test_what_breaks_off_is_what_is_rejected(
         assert set(others) <= set(delivered.planted)
     else:
         assert others == delivered.planted
-    print(f"\n{len(cut)} lines cut, {len(rejected)} records rejected")
+    count("broken lines found", len(cut))

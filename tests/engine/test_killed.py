@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 
 from lake.engine import store
 from lake.engine.release import newest
+from tests.conftest import Count
 from tests.engine.conftest import TABLES, Died, FiveTables
 from tests.engine.five_tables import land, land_things, move
 from tests.engine.process import Job
@@ -99,21 +100,33 @@ def test_a_night_passes_many_places(before: FiveTables, crash_at: CrashAt, tmp_p
 
 @pytest.mark.parametrize("turn", SAMPLE)
 def test_F01_a_run_that_died_is_finished_by_the_same_command(
-    before: FiveTables, golden: dict[str, tuple[int, int, str]], crash_at: CrashAt, tmp_path: Path, turn: int
+    before: FiveTables,
+    golden: dict[str, tuple[int, int, str]],
+    crash_at: CrashAt,
+    tmp_path: Path,
+    turn: int,
+    count: Count,
 ) -> None:
     lake = copied(before, tmp_path / "lake")
     assert dies(lake, crash_at, turn)
     check_finished(lake, golden)
+    count("places to die at")
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("turn", [t for t in range(1, PLACES + 6) if t not in SAMPLE])
 def test_F01_a_run_that_died_anywhere_is_finished_by_the_same_command(
-    before: FiveTables, golden: dict[str, tuple[int, int, str]], crash_at: CrashAt, tmp_path: Path, turn: int
+    before: FiveTables,
+    golden: dict[str, tuple[int, int, str]],
+    crash_at: CrashAt,
+    tmp_path: Path,
+    turn: int,
+    count: Count,
 ) -> None:
     lake = copied(before, tmp_path / "lake")
     dies(lake, crash_at, turn)
     check_finished(lake, golden)
+    count("places to die at")
 
 
 @pytest.mark.parametrize("pair", [pytest.param(p, marks=pytest.mark.soak if n else ()) for n, p in enumerate(PAIRS)])
@@ -123,11 +136,13 @@ def test_F01_a_recovery_that_died_is_finished_too(
     crash_at: CrashAt,
     tmp_path: Path,
     pair: tuple[int, int],
+    count: Count,
 ) -> None:
     lake = copied(before, tmp_path / "lake")
     assert dies(lake, crash_at, pair[0])
     dies(lake, crash_at, pair[1])
     check_finished(lake, golden)
+    count("pairs of places to die at")
 
 
 @pytest.mark.timeout(600)
@@ -135,11 +150,12 @@ def test_F01_a_recovery_that_died_is_finished_too(
     "turn", [pytest.param(t, marks=pytest.mark.soak) for t in (2, 5, 11, 18, 23, 29, 34, 41, 47, 53)]
 )
 def test_F01_a_killed_process_is_finished_by_the_same_command(
-    before: FiveTables, golden: dict[str, tuple[int, int, str]], tmp_path: Path, turn: int
+    before: FiveTables, golden: dict[str, tuple[int, int, str]], tmp_path: Path, turn: int, count: Count
 ) -> None:
     lake = copied(before, tmp_path / "lake")
     assert Job(lake, "nightly", LAKE_CRASH_AT=str(turn)).ended() == -signal.SIGKILL
     check_finished(lake, golden)
+    count("processes killed")
 
 
 @pytest.mark.timeout(600)

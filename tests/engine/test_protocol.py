@@ -27,6 +27,7 @@ from lake.engine import build, commits, control, night, release
 from lake.engine.candidate import Candidate
 from lake.engine.commits import Commits
 from lake.engine.control import Journal
+from tests.conftest import Count
 from tests.engine import fake_store
 from tests.engine.fake_store import (
     CALLS,
@@ -167,17 +168,18 @@ def schedules(n: int, seed: int) -> Figures:
     return figures
 
 
-def test_random_schedules_keep_every_law() -> None:
+def test_random_schedules_keep_every_law(count: Count) -> None:
     figures = schedules(500, 1_000_000)
-    print(f"\n{figures}")
+    count("schedules of the protocol", figures.schedules)
     assert figures.schedules == 500
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_ten_thousand_random_schedules_keep_every_law() -> None:
+def test_ten_thousand_random_schedules_keep_every_law(count: Count) -> None:
     figures = schedules(SOAK, SEED)
-    print(f"\n{figures}\ndied at: {dict(figures.died_at.most_common())}")
+    count("schedules of the protocol", figures.schedules)
+    count("deaths in schedules of the protocol", figures.died_at.total())
     assert places() <= set(figures.died_at), "no process died at some place of the protocol"
 
 
@@ -608,13 +610,13 @@ def a_rollback_that_hides_what_comes_after_it(patch: pytest.MonkeyPatch) -> None
 
 
 @pytest.mark.parametrize(("broken", "laws"), MUTANTS)
-def test_a_broken_protocol_is_caught(broken: Mutant, laws: tuple[str, ...]) -> None:
+def test_a_broken_protocol_is_caught(broken: Mutant, laws: tuple[str, ...], count: Count) -> None:
     with installed() as patch:
         broken(patch)
         found = next((v for v in map(violation, range(1000)) if v), None)
     assert found is not None, "nothing noticed"
-    print(f"\n{broken.__name__}: {found}")
     assert found.law in laws, found
+    count("wrong protocols caught")
 
 
 def violation(seed: int) -> Violation | None:

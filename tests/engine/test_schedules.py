@@ -17,6 +17,7 @@ from lake.core import table as declarations
 from lake.engine import night
 from lake.engine.release import releases, rollback
 from lake.engine.verify import Verifier
+from tests.conftest import Count
 from tests.engine import five_tables
 from tests.engine.conftest import TABLES, Died, FiveTables
 from tests.engine.schedules import Deliveries
@@ -104,11 +105,13 @@ def check_laws(lake: FiveTables, scratch: FiveTables, story: list[str]) -> None:
 
 def schedule_holds(
     spark: SparkSession, nights: list[Night], crash_at: CrashAt, redefined: Callable[[int], None]
-) -> None:
+) -> int:
+    """The rows that the laws were held against."""
     with tempfile.TemporaryDirectory() as home:
         lake = FiveTables(spark, Path(home) / "lake", Path(home) / "raw")
         story = play(lake, nights, crash_at, redefined)
         check_laws(lake, FiveTables(spark, Path(home) / "scratch", lake.raw), story)
+        return sum(rows for rows, _, _ in lake.told().values())
 
 
 @pytest.mark.timeout(900)
@@ -123,14 +126,19 @@ def test_five_schedules_keep_the_laws(spark: SparkSession, crash_at: CrashAt, re
 
 @pytest.mark.soak
 @pytest.mark.timeout(4 * 3600)
-def test_many_schedules_keep_the_laws(spark: SparkSession, crash_at: CrashAt, redefined: Callable[[int], None]) -> None:
-    played = []
+def test_many_schedules_keep_the_laws(
+    spark: SparkSession, crash_at: CrashAt, redefined: Callable[[int], None], count: Count
+) -> None:
+    played: list[int] = []
+    rows: list[int] = []
 
     @settings(ONCE, max_examples=MANY)
     @given(NIGHTS)
     def hold(nights: list[Night]) -> None:
-        schedule_holds(spark, nights, crash_at, redefined)
+        rows.append(schedule_holds(spark, nights, crash_at, redefined))
         played.append(len(nights))
 
     hold()
-    print(f"\nschedules: {len(played)} of {sum(played)} nights, every law held")
+    count("schedules", len(played))
+    count("nights of schedules", sum(played))
+    count("rows compared with those from scratch", sum(rows))

@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from lake.engine.control import Journal
 from lake.engine.release import Lake, newest, releases, rollback
+from tests.conftest import Count
 from tests.engine.conftest import TABLES, Died, FiveTables, table
 from tests.engine.schedules import Deliveries
 from tests.engine.test_killed import first_night, second_night
@@ -78,7 +79,9 @@ def content(rows: pa.Table) -> str:
 
 @pytest.mark.soak
 @pytest.mark.timeout(3600)
-def test_F46_readers_see_whole_releases_while_a_hundred_come_and_go(lake: FiveTables, crash_at: CrashAt) -> None:
+def test_F46_readers_see_whole_releases_while_a_hundred_come_and_go(
+    lake: FiveTables, crash_at: CrashAt, count: Count
+) -> None:
     dice, deliveries, reader = random.Random(11), Deliveries(lake.raw), Reader(lake)
     killed = 0
 
@@ -110,7 +113,9 @@ def test_F46_readers_see_whole_releases_while_a_hundred_come_and_go(lake: FiveTa
     for number, held in reader.seen.items():
         same = [n for n, r in found.items() if r.tables == found[number].tables and n in reader.seen]
         assert all(reader.seen[n] == held for n in same), f"release {number} was not brought back whole"
-    print(f"\n{len(found)} releases, {killed} killed, {reader.polls} looks at {len(reader.seen)} of them: 0 mixed")
+    count("releases under fire", len(found))
+    count("of them killed", killed)
+    count("looks at them", reader.polls)
 
 
 @pytest.mark.soak
