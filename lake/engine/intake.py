@@ -24,6 +24,8 @@ from lake.engine.fingerprint import Cache, Fingerprint
 from lake.engine.place import Place
 from lake.engine.s3 import SCHEMES
 
+UNPACKED = (".bz2", ".deflate", ".lz4", ".snappy", ".zst")
+"""Ends of names by which Spark would unpack a file as no other reader here does."""
 _DT = re.compile(r"(?:^|/)dt=([^/]+)/")
 
 
@@ -203,6 +205,9 @@ def look(
     marker = source.delivery.marker if source.delivery else None
     for path in place.found(base, pattern):
         name = path.relative_to(base).as_posix()
+        if problem := _unspeakable(name):
+            landing.rejected[ascii(name)[1:-1]] = problem
+            continue
         dt = day_of(name, source)
         if dt is None:
             landing.rejected[name] = "date: lies in no folder dt=YYYY-MM-DD with a day of the calendar"
@@ -230,6 +235,13 @@ def look(
     _refuse_mass_withdrawal(landing, gone, [p for p, r in held.items() if r["dt"] in span], base, conf)
     _recall(landing, known or {}, seen, span)
     return landing
+
+
+def _unspeakable(name: str) -> str:
+    """Why a file could not even be named to Spark, a log or a person; empty if it can."""
+    if not name.isprintable():
+        return "name: has a character that cannot be shown; deliver it under another name"
+    return "name: has a ':', with which Spark opens no file; deliver it under another name" if ":" in name else ""
 
 
 def _recall(landing: Landing, known: Mapping[str, Any], seen: set[str], span: Span) -> None:
@@ -320,8 +332,10 @@ def _fingerprint(
     assert source.delivery is not None
     if path.is_symlink() or not path.is_file():
         return "rejected|not_a_file: a folder or a link where a file was expected"
-    if path.name.startswith(("_", ".")):
+    if path.name.startswith(("_", ".")) or path.name.endswith("._COPYING_"):
         return "rejected|name: begins with '_' or '.', which readers hide; deliver it under another name"
+    if source.delivery.format != "parquet" and path.name.endswith(UNPACKED):
+        return f"rejected|name: ends in .{path.name.rpartition('.')[2]}; only .gz is unpacked"
     try:
         before = fingerprint.stat_of(path)
         if conf.intake.settle_s and time.time() - before[1] / 1e9 < conf.intake.settle_s:
@@ -344,7 +358,13 @@ def _contract(source: Table, columns: Sequence[Column]) -> int:
     import zlib
 
     return zlib.crc32(
-        repr((source.delivery, [(c.names, c.stored, c.required, c.parse is None, c.every) for c in columns])).encode()
+        repr(
+            (
+                fingerprint.RULES,
+                source.delivery,
+                [(c.names, c.stored, c.required, c.parse is None, c.every) for c in columns],
+            )
+        ).encode()
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -15,6 +15,7 @@ from pyspark.sql.types import (
     BooleanType,
     DataType,
     DateType,
+    DecimalType,
     DoubleType,
     FloatType,
     LongType,
@@ -28,8 +29,15 @@ from pyspark.sql.types import (
 from lake.core.refresh import Append
 from lake.core.table import SLICE, Column, Delivery, Table
 from lake.core.transforms import row_hash
-from lake.engine import place
-from lake.engine.fingerprint import ANY_LINE_END, BETWEEN_RECORDS, BLANK_LINE, BOM, delimiter_of, header_names
+from lake.engine import strict
+from lake.engine.fingerprint import (
+    ANY_LINE_END,
+    BETWEEN_RECORDS,
+    BLANK_LINE,
+    BOM,
+    delimiter_of,
+    header_names,
+)
 from lake.engine.intake import File
 from lake.engine.place import Place
 from lake.engine.s3 import S3Path
@@ -70,7 +78,7 @@ def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Pl
         return empty(session, bronze_schema(source))
     paths = [unglobbed(str(base / f.path)) for f in files]
     if source.delivery.format == "parquet":
-        read = _parquet(session, paths, base / files[0].path)
+        read = _parquet(session, paths, [f.print.header_text for f in files])
         return _placed(read, [F.col(f"`{c}`") for c in read.columns if c != "_path"], files, base, batch, source)
     end = source.delivery.line_end
     if end == BLANK_LINE:
@@ -78,20 +86,19 @@ def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Pl
     else:
         reader = session.read if end == ANY_LINE_END else session.read.option("lineSep", end)
         read = reader.text(paths).select("value", F.col("_metadata.file_path").alias("_path"))
-    text = _without(F.col("value"), F.startswith, F.lit(BOM), lambda line: F.substring(line, 2, _LONGEST))
-    if end == "\n":
-        text = _without(text, F.endswith, F.lit("\r"), lambda line: F.left(line, F.length(line) - 1))
-    rows = read.select(text.alias("line"), "_path")
+    rows = read.select(_bare(F.col("value"), end).alias("line"), "_path")
     by_header: dict[str, list[str]] = {}
     for f in files:
         by_header.setdefault(f.print.header_text, []).append(f.path)
     header = F.lit(next(iter(by_header)))
     if len(by_header) > 1:
         header = F.coalesce(*[F.when(_name(base).isin(names), F.lit(h)) for h, names in by_header.items()])
-    rows = rows.withColumn("_header", header).where(
-        (F.trim("line", F.lit(_BLANK)) != "") & (F.col("line") != F.col("_header"))
-    )
+    rows = rows.withColumn("_header", header)
     valid = F.is_valid_utf8("line")
+    record = F.trim("line", F.lit(_BLANK)) != ""
+    if not source.delivery.header:
+        record = record & (F.col("line") != F.col("_header"))
+    rows = rows.where(~valid | record)
     columns = [
         F.when(valid, F.col("line")).alias("line"),
         F.when(~valid, F.col("line").cast("binary")).alias("_bytes"),
@@ -109,27 +116,22 @@ def _records_between_blank_lines(files: DataFrame) -> DataFrame:
     return records.select(F.trim("record", F.lit("\n")).alias("value"), "_path")
 
 
-def _without(
-    line: SparkColumn,
-    has: Callable[[SparkColumn, SparkColumn], SparkColumn],
-    part: SparkColumn,
-    cut: Callable[[SparkColumn], SparkColumn],
-) -> SparkColumn:
-    """The line without an end of it; on bytes that are no UTF-8 a regular expression would lose what they were."""
-    return F.when(has(line, part), cut(line)).otherwise(line)
+def _bare(line: SparkColumn, line_end: str) -> SparkColumn:
+    """A line as `fingerprint.bare` has it. By its bytes: what is no UTF-8 has no characters to be counted."""
+    if line_end == "\n":
+        shorter = F.substring(line.cast("binary"), F.lit(1), F.octet_length(line) - 1).cast("string")
+        line = F.when(F.endswith(line, F.lit("\r")), shorter).otherwise(line)
+    return F.when(F.startswith(line, F.lit(BOM)), F.ltrim(line, F.lit(BOM))).otherwise(line)
 
 
-def _parquet(session: SparkSession, paths: Sequence[str], first: Place) -> DataFrame:
-    """The rows of parquet files, typed as their `first`; nanoseconds, unknown to Spark, become microseconds."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _parquet(session: SparkSession, paths: Sequence[str], types: Sequence[str]) -> DataFrame:
+    """The rows of parquet files, with the columns of all; nanoseconds, unknown to Spark, become microseconds."""
     session.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     session.conf.set("spark.sql.parquet.inferTimestampNTZ.enabled", "false")
-    read = session.read.parquet(*paths).select("*", F.col("_metadata.file_path").alias("_path"))
-    nanos = [
-        f.name for f in pq.read_schema(place.parquet(first)) if pa.types.is_timestamp(f.type) and f.type.unit == "ns"
-    ]
+    together = session.read.option("mergeSchema", len(set(types)) > 1).parquet(*paths)
+    read = together.select("*", F.col("_metadata.file_path").alias("_path"))
+    columns = {tuple(line.split("\t", 1)) for text in types for line in text.splitlines()}
+    nanos = sorted(name for name, kind in columns if kind == "timestamp[ns]")
     return read.withColumns({name: F.timestamp_micros(F.expr(f"`{name}` div 1000")) for name in nanos})
 
 
@@ -177,15 +179,17 @@ def typed(table: Table, rows: DataFrame, headers: Sequence[str]) -> DataFrame:
     read = _READERS[delivery.format](delivered, rows, delivery, headers)
     made = made_of(table, read, [f"_t_{c.name}" for c in delivered] + ["_broken", "_raw", "_file", "_batch", "_dt"])
     at = F.expr(table.refresh.by or "_dt").cast("date")
+    first = F.lit("1970-01-02").cast("date")
     reasons = [
         *_reasons(table, delivered),
+        _Reason("past", None, at < first, at),
         _Reason("future", None, at > F.date_add("_dt", 1), at),
     ]
     breaks = F.lit(False)
     for reason in reasons:
         breaks = breaks | F.coalesce(reason.bad, F.lit(False))
     keys = list(table.refresh.key) if isinstance(table.refresh, Append) else []
-    plausible = at.between(F.lit("1970-01-02").cast("date"), F.date_add("_dt", 1))
+    plausible = at.between(first, F.date_add("_dt", 1))
     return made.withColumn("_ok", ~breaks).select(
         *[F.col(f"`{c.name}`") for c in table.columns],
         "_ok",
@@ -272,6 +276,8 @@ def _by_text(c: Column, delivery: Delivery) -> bool:
     """Whether the column is read as text first and cast after: parquet, a parse, absent texts, a decimal comma."""
     comma = delivery.decimal != "." and isinstance(c.stored, NumericType)
     as_text = delivery.format in ("parquet", "text")
+    # Spark's reader of csv takes the comma of "1,5" for a mark of thousands; its cast does not
+    as_text = as_text or (delivery.format == "csv" and isinstance(c.stored, DecimalType))
     return as_text or c.parse is not None or bool(c.absent) or comma or bool(c.every)
 
 
@@ -310,8 +316,13 @@ def _read_text(
             columns += [text.alias(c.name), text.alias(f"_t_{c.name}")]
         else:
             columns += [F.coalesce(typed, _cast(again, c, delivery)).alias(c.name), again.alias(f"_t_{c.name}")]
-    raw = F.coalesce("line", F.base64("_bytes")).alias("_raw")
+    raw = _kept().alias("_raw")
     return once.select(*columns, (broken | F.col("_bytes").isNotNull()).alias("_broken"), raw, *BRONZE.names)
+
+
+def _kept() -> SparkColumn:
+    """What is kept of a rejected line: its text or, as `fingerprint.said` has it, its bytes, unwrapped."""
+    return F.coalesce("line", F.replace(F.base64("_bytes"), F.lit("\r\n"), F.lit("")))
 
 
 def _shape(delivered: Sequence[Column], delivery: Delivery, *, as_text: bool) -> StructType:
@@ -324,15 +335,19 @@ def _shape(delivered: Sequence[Column], delivery: Delivery, *, as_text: bool) ->
 
 
 def _read_jsonl(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]) -> DataFrame:
+    # in the notation of Switzerland "1,5" is no number; Spark reads the American one, in which it is fifteen
     options = {"mode": "PERMISSIVE", "columnNameOfCorruptRecord": _CORRUPT, "allowNonNumericNumbers": "false"}
-    parse = partial(F.from_json, "line", options=options)
-    closed = F.rtrim(F.col("line")).endswith("}")
-    once = rows.withColumn("_first", parse(schema=_shape(delivered, delivery, as_text=False)))
-    fits = F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull() & closed
+    options |= {"allowSingleQuotes": "false", "locale": "de-CH"}
+    line = strict.readable(F.col("line"))
+    parse = partial(F.from_json, line, options=options)
+    shape = _shape(delivered, delivery, as_text=False)
+    once = rows.withColumn("_first", parse(schema=shape))
+    names = [n for n in shape.names if n != _CORRUPT]
+    once = once.withColumn("_whole", F.rtrim(line).endswith("}") & strict.is_one_object(line, "_first", names))
+    fits = F.coalesce("_whole", F.lit(False)) & F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull()
     again = F.when(~fits, parse(schema=_shape(delivered, delivery, as_text=True)))
     once = once.withColumn("_second", again)
-    broken = ~fits & (F.col("_second").isNull() | F.col(f"_second.{_CORRUPT}").isNotNull() | ~closed)
-    return _read_text(delivered, delivery, once, "_first", "_second", broken)
+    return _read_text(delivered, delivery, once, "_first", "_second", ~fits & _is_broken())
 
 
 def _read_csv(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]) -> DataFrame:
@@ -340,10 +355,15 @@ def _read_csv(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, 
     once = by_header(rows, "_first", _shape(delivered, delivery, as_text=False), where=F.lit(True))
     quotes = F.length("line") - F.length(F.replace(F.col("line"), F.lit('"'), F.lit("")))
     closed = quotes % 2 == 0  # the parser takes a quote that nothing closes
-    fits = F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull() & closed
+    once = once.withColumn("_whole", closed & ~strict.has_nul(F.col("line")))
+    fits = F.coalesce("_whole", F.lit(False)) & F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull()
     once = by_header(once, "_second", _shape(delivered, delivery, as_text=True), where=~fits)
-    broken = ~fits & (F.col("_second").isNull() | F.col(f"_second.{_CORRUPT}").isNotNull() | ~closed)
-    return _read_text(delivered, delivery, once, "_first", "_second", broken)
+    return _read_text(delivered, delivery, once, "_first", "_second", ~fits & _is_broken())
+
+
+def _is_broken() -> SparkColumn:
+    """Whether a line is no record even if all its values are read as texts."""
+    return ~F.coalesce("_whole", F.lit(False)) | F.col("_second").isNull() | F.col(f"_second.{_CORRUPT}").isNotNull()
 
 
 def _by_header(
@@ -366,10 +386,16 @@ def _by_header(
         delimiter = delimiter_of(header, delivery)
         names = header_names(header, delimiter)
         parts = {c: [h for h in names if h not in known and re.fullmatch(like, h)] for c, like in gathered.items()}
-        kinds = known | {h: "string" for found in parts.values() for h in found}
+        kinds = {f: kind for f, kind in known.items() if f != _CORRUPT} | {
+            h: "string" for found in parts.values() for h in found
+        }
         slots = [f"`{h}` {kinds[h]}" if h in kinds else f"`_unknown_{i}` string" for i, h in enumerate(names)]
         one_line = F.trim(F.regexp_replace("line", r"\s+", " ")) if delimiter == " " else F.col("line")
-        line = F.from_csv(one_line, ", ".join([*slots, f"`{_CORRUPT}` string"]), options | {"sep": delimiter})
+        line = F.from_csv(
+            strict.csv_line(one_line, delimiter),
+            ", ".join([*slots, f"`{_CORRUPT}` string"]),
+            options | {"sep": delimiter},
+        )
         rows = rows.withColumn(f"{name}_{n}", F.when((F.col("_header") == header) & where, line))
         found = [
             F.col(f"{name}_{n}.`{f}`") if f in names else F.lit(None).cast(known[f]) for f in known if f != _CORRUPT
@@ -407,8 +433,11 @@ def _read_parquet(
 def _read_plain(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]) -> DataFrame:
     """Every column is the record's text, until it is parsed out of it."""
     columns = [part for c in delivered for part in (F.col("line").alias(c.name), F.col("line").alias(f"_t_{c.name}"))]
-    raw = F.coalesce("line", F.base64("_bytes")).alias("_raw")
-    return rows.select(*columns, F.col("_bytes").isNotNull().alias("_broken"), raw, *BRONZE.names)
+    raw = _kept().alias("_raw")
+    broken = (
+        F.col("_bytes").isNotNull() | (F.octet_length("line") > strict.LONGEST_RECORD) | strict.has_nul(F.col("line"))
+    )
+    return rows.select(*columns, broken.alias("_broken"), raw, *BRONZE.names)
 
 
 _READERS = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet, "text": _read_plain}

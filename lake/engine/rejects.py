@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
+import hashlib
+import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lake.core.table import Table
-from lake.engine import store
+from lake.engine import fingerprint, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
-from lake.engine.fingerprint import split
 from lake.engine.intake import base_of
 
 
@@ -86,18 +86,17 @@ def line_numbers(conf: Conf, source: Table, records: Sequence[dict[str, Any]]) -
     if source.delivery.format == "parquet":
         return [None] * len(records)
     base, _ = base_of(source, conf)
+    line_end = source.delivery.line_end
     places: dict[tuple[str, str], Iterator[int]] = {}
     for name in {r["_file"] for r in records}:
         raws = {r["_raw"] for r in records if r["_file"] == name}
-        try:
-            content = (base / name).read_bytes()
-            lines = split(gzip.decompress(content) if name.endswith(".gz") else content, source.delivery.line_end)
-        except OSError:
-            continue
         numbers: dict[str, list[int]] = {}
-        for number, line in enumerate(lines, 1):
-            text = line.decode("utf-8", "replace").rstrip("\r")
-            if text in raws:
-                numbers.setdefault(text, []).append(number)
+        try:
+            for number, line in enumerate(fingerprint.raw_lines(base / name, line_end, hashlib.sha256()), 1):
+                text = fingerprint.said(fingerprint.bare(line, line_end))
+                if text in raws:
+                    numbers.setdefault(text, []).append(number)
+        except (OSError, EOFError, zlib.error, fingerprint.Refused):
+            continue
         places |= {(name, text): iter(found) for text, found in numbers.items()}
     return [next(places.get((r["_file"], r["_raw"]), iter(())), None) for r in records]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from lake.core.errors import WrongUse
-from lake.engine import intake
+from lake.engine import fingerprint, intake
 from lake.engine.conf import Conf
 from lake.engine.fingerprint import Cache
 from lake.engine.intake import Landing
@@ -128,6 +129,32 @@ def test_F47_a_torn_gzip_is_rejected_whole(conf: Conf) -> None:
     path.unlink()
     path.with_name("a.jsonl.gz").write_bytes(torn)
     assert look(conf).rejected["five/deliveries/dt=2026-01-05/a.jsonl.gz"].startswith("gz_truncated")
+
+
+LINE = (json.dumps(move("1", "bolt", "2026-01-05", 1)) + " " * 1000 + "\n").encode()
+
+
+@pytest.mark.parametrize(
+    ("packed", "said"),
+    [
+        (gzip.compress(LINE * 1000) * 300, "bomb"),
+        (gzip.compress(b"x" * fingerprint.LONGEST_LINE + LINE), "too_long"),
+        (gzip.compress(LINE) + bytes(512), "magic"),
+        (gzip.compress(LINE) + gzip.compress(LINE)[:-1], "gz_truncated"),
+    ],
+    ids=["bomb", "a long line", "zeros behind it", "a torn second stream"],
+)
+def test_a_gzip_file_that_no_memory_or_reader_should_meet_is_rejected(conf: Conf, packed: bytes, said: str) -> None:
+    path = land(conf.raw, "2026-01-05", "a", []).with_suffix(".jsonl.gz")
+    path.write_bytes(packed)
+    assert look(conf).rejected[path.relative_to(conf.raw).as_posix()].startswith(f"{said}:")
+
+
+def test_streams_of_gzip_behind_each_other_are_one_file(conf: Conf) -> None:
+    path = land(conf.raw, "2026-01-05", "a", []).with_suffix(".jsonl.gz")
+    path.write_bytes(gzip.compress(LINE * 2000) + gzip.compress(b"") + gzip.compress(LINE[:-1]))
+    [file] = [f for f in look(conf).add if f.print.lines]
+    assert (file.print.lines, file.print.records) == (2001, 2001)
 
 
 def test_F35_an_empty_file_is_loaded_with_nothing_in_it(conf: Conf) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import dataclasses
 from datetime import date
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from pyspark.sql.types import DateType, DecimalType, IntegerType, MapType, Strin
 from lake.core.errors import LakeError
 from lake.core.refresh import append
 from lake.core.table import Column, Table, source, table
-from lake.engine import intake, records
+from lake.engine import intake, records, strict
 from lake.engine.conf import Conf
 from lake.engine.fingerprint import Cache
 from tests.engine import five_tables as five
@@ -63,6 +65,21 @@ def bare(records: DataFrame) -> DataFrame:
 
 
 @table(
+    inputs=[source("prices", five.HERE, "Prices.", format="csv", path="five/things/dt=*/*")],
+    refresh=append(by="day"),
+    columns=[
+        Column("item", StringType(), null=False),
+        Column("price", DecimalType(9, 2)),
+        Column("day", DateType()),
+        KNOWN_ON,
+    ],
+)
+def prices(records: DataFrame) -> DataFrame:
+    """One row per item."""
+    return records
+
+
+@table(
     inputs=[source("talks", five.HERE, "Records.", format="text", path="five/things/dt=*/*", line_end="blank line")],
     refresh=append(by="known_on"),
     columns=[
@@ -98,7 +115,9 @@ class Typed:
 
     def _read(self, table: Table) -> DataFrame:
         [source] = table.inputs
-        landing = intake.look(source, table, {}, self.conf, Cache.at(self.conf.root), until=date(2026, 2, 1))
+        self.landing = landing = intake.look(
+            source, table, {}, self.conf, Cache.at(self.conf.root), until=date(2026, 2, 1)
+        )
         assert not landing.rejected
         base, _ = intake.base_of(source, self.conf)
         bronze = records.bronze(self.spark, source, landing.add, base, 7)
@@ -146,6 +165,70 @@ def test_a_bad_record_is_rejected_with_its_reason(
     assert row["_raw"] == line
 
 
+def test_a_decimal_comma_that_is_not_declared_makes_no_other_number(typed: Typed) -> None:
+    text = b'item,price,day\na,"1,5",2026-01-05\nb,1.5,2026-01-05\nc,1 000,2026-01-05\nd, 2 ,2026-01-05\n'
+    rows = typed.of(prices, text).orderBy("item").collect()
+    assert [(str(r["price"]), reasons(r)) for r in rows] == [
+        ("None", [("type", "price", "1,5")]),
+        ("1.50", []),
+        ("None", [("type", "price", "1 000")]),
+        ("2.00", []),
+    ]
+    [row] = typed.jsonl(GOOD.replace("2.5", '"2,5"'))
+    assert reasons(row) == [("type", "quantity", "2,5")]
+
+
+TWICE = GOOD.replace('"thing"', '"id":"2","thing"')
+NESTED = GOOD[:-1] + ',"more":{"a":[{"b":"}"}]}}'
+
+
+def test_a_line_of_json_is_one_object_whose_names_stand_once_in_it(typed: Typed) -> None:
+    broken = [
+        GOOD + GOOD,
+        GOOD + "," + GOOD,
+        GOOD + "] " + GOOD,
+        NESTED + NESTED,
+        TWICE,
+        TWICE.replace('"id":"2"', '"i\\u0064":"2"'),
+        GOOD.replace('"', "'"),
+        GOOD.replace("bolt", "\\ud800"),
+        GOOD.replace("bolt", "\\udc00\\ud800"),
+        GOOD.replace("bolt", "b\\u0000lt"),
+    ]
+    good = [
+        NESTED,
+        GOOD + "  ",
+        GOOD.replace("bolt", "\\ud83d\\ude00"),
+        GOOD.replace("bolt", "C:\\\\ud800"),
+        GOOD.replace("bolt", "}{"),
+    ]
+    good = [line.replace('"id":"1"', f'"id":"{n}"') for n, line in enumerate(good)]
+    rows = typed.jsonl(*broken, *good)
+    assert {r["_raw"] for r in rows if not r["_ok"]} == set(broken)
+    assert all(reasons(r) == [("record", None, None)] for r in rows if not r["_ok"])
+    assert [r["thing"] for r in sorted(rows, key=lambda r: r["id"] or "") if r["_ok"]] == [
+        "bolt", "bolt", "\U0001f600", "C:\\ud800", "}{",
+    ]  # fmt: skip
+
+
+def test_what_happened_before_there_were_computers_is_rejected(typed: Typed) -> None:
+    [row] = typed.jsonl(GOOD.replace("2026-01-05T", "1969-07-20T"))
+    assert reasons(row) == [("past", None, "1969-07-20")]
+    assert row["_slice"] == date(2026, 1, 6)
+
+
+def test_lines_that_spark_would_give_the_table_up_for_are_rejected(typed: Typed) -> None:
+    long = GOOD.replace("bolt", "b" * strict.LONGEST_RECORD)
+    deep = GOOD[:-1] + ',"more":' + "[" * 10_000 + "]" * 10_000 + "}"
+    assert [reasons(r) for r in typed.jsonl(long, deep)] == [[("record", None, None)]] * 2
+    rows = typed.csv(b"thing,colour,_corrupt\n" + b"," * 30_000 + b"\nbolt,red,1\nnut,gr\0een,1\n")
+    assert sorted((r["thing"] or "", r["_ok"]) for r in rows) == [
+        ("", False),
+        ("bolt", True),
+        ("nut", False),
+    ]
+
+
 def test_a_number_in_quotes_is_the_number(typed: Typed) -> None:
     [row] = typed.jsonl(GOOD.replace("2.5", '" 2.5 "'))
     assert (row["_ok"], float(row["quantity"])) == (True, 2.5)
@@ -187,6 +270,35 @@ def test_F47_bytes_that_are_not_utf8_are_kept_and_rejected(typed: Typed) -> None
     [row] = typed.csv(b"thing,colour\nbolt,caf\xe9\n")
     assert not row["_ok"]
     assert row["_raw"]
+
+
+@pytest.mark.parametrize("end", ["\n", "any"])
+def test_each_line_is_a_record_or_counted_as_none(typed: Typed, end: str) -> None:
+    header, bom = b"thing,colour", b"\xef\xbb\xbf"
+    lines = [
+        bom + bom + header, b"a,b", b"a,caf\xe9", bom + header, bom, b"\xe9", bom + b"c,d", b" \t", bom + b"\xff", b"",
+    ]  # fmt: skip
+    table = replace_line_end(five.thing_files, end)
+    rows = typed.of(table, b"\r\n".join(lines)).collect()
+    [file] = typed.landing.add
+    assert (file.print.lines, file.print.header, file.print.blank, file.print.records) == (9, 2, 2, 5)
+    assert sorted((r["thing"] or "", base64.b64decode(r["_raw"] or "")) for r in rows) == [
+        ("", b"a,caf\xe9"), ("", b"\xe9"), ("", b"\xff"), ("a", b""), ("c", b""),
+    ]  # fmt: skip
+
+
+def test_a_line_like_the_header_that_is_declared_is_a_record(typed: Typed) -> None:
+    rows = typed.of(bare, b"7 1.5\nunit value\n").collect()
+    [file] = typed.landing.add
+    assert file.print.records == len(rows) == 2
+
+
+def replace_line_end(table: Table, end: str) -> Table:
+    """The typed table over a source whose lines end otherwise."""
+    [read] = table.inputs
+    assert read.delivery is not None
+    other = dataclasses.replace(read, delivery=dataclasses.replace(read.delivery, line_end=end))
+    return dataclasses.replace(table, inputs=(other,))
 
 
 def test_names_with_odd_characters_are_read(typed: Typed) -> None:
