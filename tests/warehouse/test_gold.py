@@ -153,7 +153,7 @@ def test_a_day_without_movements_carries_the_balance(days, expected):
     )
 
 
-def test_stock_that_never_was_is_seen_as_negative(days, expected):
+def test_B52_stock_that_never_was_is_seen_as_negative(days, expected):
     made = days(("P-1", "austin", "2026-01-30", 0, 5)).select("closing", "zero_stock")
     assert_df_equality(made, expected(gold.stock_day, "closing zero_stock", (-5, True)), ignore_nullable=True)
 
