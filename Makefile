@@ -2,11 +2,16 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup check test soak cloud format lock clean
+.PHONY: help setup check test soak cloud cluster cluster-off format lock clean
 
 BIN := .venv/bin
 CODE := lake jobs tests conf/schedule
 CLOUD := .cloud
+CLUSTER := var/cluster
+MASTER := 127.0.0.1:7077
+DAEMON = SPARK_PID_DIR=$(abspath $(CLUSTER)) SPARK_LOG_DIR=$(abspath $(CLUSTER)) SPARK_DAEMON_MEMORY=256m SPARK_MASTER_OPTS=-Dspark.master.rest.enabled=false \
+	$(BIN)/../lib/python3.11/site-packages/pyspark/sbin/spark-daemon.sh
+DEPLOY := org.apache.spark.deploy
 WARM := {"spark.driver.defaultJavaOptions": "-XX:ReservedCodeCacheSize=512m"} # hours in one JVM are worth its second compiler
 LOCKED := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
@@ -18,7 +23,7 @@ export SPARK_LOCAL_IP ?= 127.0.0.1
 unexport SPARK_HOME SPARK_CONF_DIR
 
 help: ## list what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what requirements.lock and jars.lock name (once; needs Python 3.11 and Java 17)
 	@./spark-submit.sh setup
@@ -44,6 +49,15 @@ $(CLOUD)/set-up: tests/cloud/requirements.lock tests/cloud/package-lock.json
 	$(CLOUD)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/cloud/requirements.lock
 	PATH="$(CURDIR)/$(CLOUD)/bin:$$PATH" npm ci --prefix tests/cloud --ignore-scripts --no-audit --no-fund --silent
 	touch $@
+
+cluster: setup ## a Spark master with two workers on this machine, on its loopback only, for --env cluster
+	$(DAEMON) start $(DEPLOY).master.Master 1 --host $(firstword $(subst :, ,$(MASTER))) --port $(lastword $(subst :, ,$(MASTER))) --webui-port 0
+	for n in 1 2; do $(DAEMON) start $(DEPLOY).worker.Worker $$n --host 127.0.0.1 --webui-port 0 --cores 1 --memory 1g --work-dir $(abspath $(CLUSTER))/work spark://$(MASTER); done
+
+cluster-off: ## the end of it
+	for n in 1 2; do $(DAEMON) stop $(DEPLOY).worker.Worker $$n; done
+	$(DAEMON) stop $(DEPLOY).master.Master 1
+	rm -rf $(CLUSTER)/work
 
 format: setup ## bring the code into form
 	$(BIN)/ruff format $(CODE)

@@ -201,7 +201,7 @@ submit() { # submit JOB [args]
         rm -f "$ROBOLAKE_PROPERTIES"
         exit $((code == 10 ? 0 : code))
     fi
-    if grep -Eq '^spark\.master[ =:]+local' "$ROBOLAKE_PROPERTIES"; then
+    if grep -Eq '^spark\.master[ =:]+(local|spark://127\.)' "$ROBOLAKE_PROPERTIES"; then
         raise_loopback
         export SPARK_LOCAL_IP="${SPARK_LOCAL_IP:-127.0.0.1}"
     fi

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from lake.core.errors import LakeError
-from lake.engine import damage, intake, jars, lease, place, release, store
+from lake.engine import damage, intake, jars, lease, place, prospect, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
 
@@ -33,6 +33,7 @@ def checks(conf: Conf, *, deep: bool = False) -> list[Check]:
         ("python", lambda _: sys.version.split()[0]),
         ("java", _java),
         ("jars", lambda _: f"{len(jars.verified(*jars.locks(on_s3=conf.is_on_s3)))} as locked"),
+        ("spark", prospect.check_master),
         ("disk", _disk),
         ("raw zone", _raw),
         ("lease", _lease),

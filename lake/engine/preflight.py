@@ -87,7 +87,11 @@ def make_demo(conf: Conf) -> None:
 
 
 def write_properties(conf: Conf, rows: int | None = None) -> None:
-    """Leave the Spark properties of a run over so many rows where spark-submit.sh wants them."""
+    """Leave the Spark properties of a run over so many rows where spark-submit.sh wants them.
+
+    Raises WrongUse if the cluster that it is to run on does not answer.
+    """
+    prospect.check_master(conf)
     place = os.environ.get("ROBOLAKE_PROPERTIES")
     if place:
         lines = [f"{k} {v}" for k, v in properties(conf, rows).items()]

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -19,6 +20,8 @@ from lake.engine.fingerprint import Cache
 from lake.engine.intake import Landing
 from lake.engine.plan import Step
 from lake.engine.s3 import listed_once
+
+_ANSWER_S = 5
 
 
 @dataclass
@@ -146,6 +149,18 @@ def _observed(journal: Journal, source: Table) -> dict[str, Any] | None:
     """What was last written down about the source's raw folder."""
     rows = (r for r in reversed(journal.rows) if r.kind == "intake" and r.subject == source.id)
     return next((r.body for r in rows), None)
+
+
+def check_master(conf: Conf) -> str:
+    """Where Spark runs. Raises WrongUse if that is a cluster whose masters do not answer: Spark would try long."""
+    name = conf.spark.master
+    masters = name.removeprefix("spark://").split(",") if name.startswith("spark://") else []
+    for host, _, port in (m.rpartition(":") for m in masters):
+        with suppress(OSError, ValueError), socket.create_connection((host, int(port)), timeout=_ANSWER_S):
+            return name
+    if masters:
+        raise WrongUse(f"No Spark master answers at {name}.", hint="`make cluster` starts one on this machine.")
+    return name
 
 
 def check_disk(conf: Conf) -> None:

@@ -89,10 +89,12 @@ def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
 def _of_this_machine(conf: Conf) -> dict[str, str]:
     """What EMR decides by itself, or is asked for with the run."""
     log4j = HOME / "conf" / "log4j2.properties"
+    java = " ".join([_STACK, f"-Dlog4j2.configurationFile={log4j}", *archive.flags()])
     return {
         "spark.master": conf.spark.master,
         "spark.driver.memory": conf.spark.driver_memory,
-        "spark.driver.extraJavaOptions": " ".join([_STACK, f"-Dlog4j2.configurationFile={log4j}", *archive.flags()]),
+        "spark.driver.extraJavaOptions": java,
+        "spark.executor.extraJavaOptions": java,
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.jars": ",".join(map(str, jars.verified(*jars.locks(on_s3=conf.is_on_s3)))),

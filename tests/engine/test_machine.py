@@ -1,17 +1,12 @@
-"""What a cluster, a heap, a disk or a skewed delivery may do to a night."""
+"""What a heap, a disk or a skewed delivery may do to a night."""
 
 from __future__ import annotations
 
 import os
-import re
-import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
-import pyspark
 import pytest
 from pyspark.sql import SparkSession
 
@@ -24,86 +19,6 @@ from tests.engine.test_faults import Golden, fill, second, small_disk
 from tests.engine.test_killed import before, check_finished, copied, first_night, golden
 
 __all__ = ["before", "golden", "second", "small_disk"]
-SPARK_CLASS = Path(pyspark.__file__).parent / "bin" / "spark-class"
-
-
-@contextmanager
-def daemon(log: Path, *words: str) -> Iterator[subprocess.Popen[bytes]]:
-    """One of Spark's own servers, on the loopback, as long as the block runs."""
-    with open(log, "wb") as out:
-        process = subprocess.Popen(
-            [SPARK_CLASS, *words, "--host", "127.0.0.1", "--webui-port", "0"],
-            env=os.environ | {"SPARK_LOCAL_IP": "127.0.0.1", "SPARK_DAEMON_MEMORY": "256m"},
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-        )
-    try:
-        yield process
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-
-
-def told(log: Path, pattern: str) -> str:
-    """What a server says of itself, as soon as it does."""
-    ends = time.monotonic() + 60
-    while not (found := re.search(pattern, log.read_text(encoding="utf-8", errors="replace"))):
-        assert time.monotonic() < ends, log.read_text(encoding="utf-8", errors="replace")
-        time.sleep(0.1)
-    return found[1]
-
-
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[tuple[str, int]]:
-    """The address of a standalone master, and the process of its one worker."""
-    with daemon(tmp_path / "master", "org.apache.spark.deploy.master.Master", "--port", "0"):
-        address = told(tmp_path / "master", r"Starting Spark master at (spark://\S+)")
-        words = ["org.apache.spark.deploy.worker.Worker", address, "--cores", "2", "--memory", "1g"]
-        with daemon(tmp_path / "worker", *words, "--work-dir", str(tmp_path / "work")) as worker:
-            told(tmp_path / "worker", r"(Successfully registered)")
-            yield address, worker.pid
-
-
-def executors(worker: int) -> list[int]:
-    found = subprocess.run(["pgrep", "-f", "-P", str(worker), "ExecutorBackend"], capture_output=True, text=True)
-    return [int(pid) for pid in found.stdout.split()]
-
-
-def night_on(cluster: tuple[str, int], lake: FiveTables, *, kill_at: list[int]) -> int:
-    """Play a night on a cluster and kill its executors whenever the journal has so many more commits; how it ended."""
-    address, worker = cluster
-    journal = lake.conf.root / "_control" / "journal"
-    was, killed = store.version(journal), 0
-    job = Job(lake, "nightly", ROBOLAKE__SPARK__MASTER=address)
-    ends = time.monotonic() + 400
-    while job.process.poll() is None:
-        assert time.monotonic() < ends, job.said
-        if killed < len(kill_at) and store.version(journal) >= was + kill_at[killed] and executors(worker):
-            for pid in executors(worker):
-                os.kill(pid, signal.SIGKILL)
-            killed += 1
-        time.sleep(0.05)
-    assert killed == len(kill_at), job.said
-    return job.ended()
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(600)
-def test_F07_a_night_goes_on_when_an_executor_is_killed(
-    cluster: tuple[str, int], second: FiveTables, golden: Golden
-) -> None:
-    assert night_on(cluster, second, kill_at=[4]) == 0
-    assert second.told() == golden == second.held()
-
-
-@pytest.mark.soak
-@pytest.mark.timeout(600)
-def test_F08_executors_lost_under_rewrites_of_keyed_rows_double_no_key(
-    cluster: tuple[str, int], second: FiveTables, golden: Golden
-) -> None:
-    assert night_on(cluster, second, kill_at=[8, 13]) == 0
-    assert second.told() == golden == second.held()
 
 
 @pytest.mark.soak
