@@ -322,12 +322,16 @@ def doctor(
     if conf.emr:
         from lake.engine import cloud_health
 
-        if rebuild_control:
-            raise WrongUse(
-                f"The journal of {conf.env!r} is not written anew from here.",
-                hint=f"export ROBOLAKE__LAKE__ROOT={conf.lake.root} ROBOLAKE__LAKE__RAW={conf.lake.raw}, "
-                "then lake doctor --env s3 --rebuild-control",
-            )
+        for asked, what, way in (
+            (rebuild_control, "The journal is not written anew", "--rebuild-control"),
+            (deep, "Data files are not read", "--deep"),
+        ):
+            if asked:
+                raise WrongUse(
+                    f"{what} where jobs run on EMR ({conf.env!r}).",
+                    hint=f"export ROBOLAKE__LAKE__ROOT={conf.lake.root} ROBOLAKE__LAKE__RAW={conf.lake.raw}, "
+                    f"then lake doctor --env s3 {way}",
+                )
         found = cloud_health.checks(conf)
     else:
         for line in rebuild.rebuild(conf, TABLES) if rebuild_control else ():

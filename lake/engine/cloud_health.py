@@ -10,8 +10,9 @@ from botocore.exceptions import ClientError
 from lake.core.errors import LakeError
 from lake.engine import emr, packing, submission, upload
 from lake.engine.aws import client, code_of, plainly
-from lake.engine.conf import HOME, Conf
+from lake.engine.conf import HOME, KEY_BYTES, Conf
 from lake.engine.health import Check
+from lake.engine.s3 import SCHEMES
 
 ZONES = ("raw", "lake", "logs", "artifacts")
 APPLY = "terraform apply (terraform/README.md), then fill in conf/ anew"
@@ -33,6 +34,7 @@ def checks(conf: Conf) -> list[Check]:
     more: list[tuple[str, Callable[[], str]]] = [
         ("application", lambda: _application(client(settings, "emr-serverless"), told.application)),
         *((f"bucket {zone}", lambda zone=zone: _bucket(s3, vars(told)[zone])) for zone in ZONES),
+        ("pseudonym key", lambda: _key(conf, s3)),
         ("role", lambda: _role(client(settings, "iam"), told.role)),
         ("code of the schedule", lambda: _scheduled(s3, told)),
         ("code of this checkout", lambda: _ours(s3, told.artifacts)),
@@ -74,6 +76,30 @@ def _bucket(s3: Any, name: str) -> str:
         if code_of(e) != "404":
             raise
         raise LakeError(f"there is no bucket {name}.", hint=APPLY) from None
+    return name
+
+
+def _key(conf: Conf, s3: Any) -> str:
+    """The key of the pseudonyms has a name that means the same on EMR, and is there as far as can be seen from here."""
+    name = conf.pseudonym_key
+    if not name.startswith(SCHEMES):
+        raise LakeError(
+            f"{f'{name} is not on S3' if name else 'none is named'}; a night on EMR does not start without it.",
+            hint=f'set pseudonym_key = "s3://…" in conf/{conf.env}.toml.',
+        )
+    bucket, _, key = name.partition("://")[2].partition("/")
+    if conf.place(name).resolve().is_relative_to(conf.root.resolve()):
+        raise LakeError(f"{name} lies inside the lake.", hint="keep it outside; whoever reads the lake must not.")
+    try:
+        size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]
+    except ClientError as e:
+        if code_of(e) == "403":
+            return f"{name}, which may not be looked at from here"
+        if code_of(e) != "404":
+            raise
+        raise LakeError(f"there is no {name}.", hint="put at least 32 random bytes there.") from None
+    if size < KEY_BYTES:
+        raise LakeError(f"{name} is shorter than {KEY_BYTES} bytes.", hint="restore the key from its backup.")
     return name
 
 

@@ -18,6 +18,8 @@ from lake.core.errors import WrongUse
 from lake.engine.place import Place, named
 from lake.engine.s3 import CREDENTIALS, SCHEMES, Settings
 
+KEY_BYTES = 32
+"""The key of the pseudonyms has at least so many."""
 HOME = Path(os.environ.get("ROBOLAKE_HOME") or Path(__file__).resolve().parents[2])
 
 

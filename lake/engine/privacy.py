@@ -13,12 +13,11 @@ from pyspark.sql import functions as F
 
 from lake.core.errors import WrongUse
 from lake.core.table import Table
-from lake.engine.conf import Conf
+from lake.engine.conf import KEY_BYTES, Conf
 from lake.engine.place import Place
 from lake.engine.s3 import S3Path
 
 _BLOCK = 64
-_LEAST = 32
 
 
 def key_of(conf: Conf) -> bytes:
@@ -44,11 +43,11 @@ def key_of(conf: Conf) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(str(path), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(descriptor, "wb") as file:
-            file.write(secrets.token_hex(_LEAST).encode())
+            file.write(secrets.token_hex(KEY_BYTES).encode())
     key = path.read_bytes().strip()
-    if len(key) < _LEAST:
+    if len(key) < KEY_BYTES:
         raise WrongUse(
-            f"The pseudonym key {path} is shorter than {_LEAST} bytes.", hint="restore the key from its backup."
+            f"The pseudonym key {path} is shorter than {KEY_BYTES} bytes.", hint="restore the key from its backup."
         )
     if isinstance(conf.root, S3Path):
         _check_known(conf.root / "_control" / "pseudonym-key", key, path)

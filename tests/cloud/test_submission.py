@@ -335,6 +335,7 @@ def test_what_is_billed_is_what_was_used_at_the_prices_of_the_configuration(home
 
 
 def test_the_doctor_says_what_a_night_on_emr_lacks_and_the_way_out(lake: conf.Conf, home: Path) -> None:
+    lake = with_key(lake, "s3://robolake-artifacts/pseudonyms/key", 32)
     iam = aws.client(submission.section(lake), "iam")
     iam.create_role(RoleName="robolake-job", AssumeRolePolicyDocument=json.dumps(TRUST))
     found = {c.what: c for c in cloud_health.checks(lake)}
@@ -351,6 +352,29 @@ def test_the_doctor_says_what_a_night_on_emr_lacks_and_the_way_out(lake: conf.Co
     assert all("terraform apply" in said for said in wrong.values())
 
 
+def with_key(lake: conf.Conf, name: str, size: int) -> conf.Conf:
+    """The same environment, which names a key of so many bytes; of 0: one that is not there."""
+    bucket, _, key = name.removeprefix("s3://").partition("/")
+    if size:
+        aws.client(submission.section(lake), "s3").put_object(Bucket=bucket, Key=key, Body=b"x" * size)
+    return lake.model_copy(update={"pseudonym_key": name})
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [
+        ("", 0, 'none is named; a night on EMR does not start without it. Hint: set pseudonym_key = "s3://…"'),
+        ("/etc/key", 0, "/etc/key is not on S3"),
+        ("s3://robolake-artifacts/key", 0, "there is no s3://robolake-artifacts/key"),
+        ("s3://robolake-artifacts/key", 31, "is shorter than 32 bytes"),
+        ("s3://robolake-lake/key", 32, "lies inside the lake"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_the_pseudonym_key(lake: conf.Conf, name: str, size: int, said: str) -> None:
+    found = {c.what: c for c in cloud_health.checks(with_key(lake, name, size))}["pseudonym key"]
+    assert not found.ok and said in found.said
+
+
 def test_without_credentials_the_doctor_says_so_and_stops(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
@@ -363,12 +387,13 @@ def test_without_credentials_the_doctor_says_so_and_stops(home: Path, monkeypatc
     assert "bucket" not in said.stdout
 
 
-def test_the_doctor_refuses_to_rebuild_the_journal_of_a_lake_on_emr(
-    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("option", ["--rebuild-control", "--deep"])
+def test_the_doctor_refuses_what_it_does_not_do_to_a_lake_on_emr(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], option: str
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["lake", "doctor", "--env", "emr", "--rebuild-control"])
+    monkeypatch.setattr(sys, "argv", ["lake", "doctor", "--env", "emr", option])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
     way_out = "export ROBOLAKE__LAKE__ROOT=s3://robolake-lake ROBOLAKE__LAKE__RAW=s3://robolake-raw, "
-    assert way_out + "then lake doctor --env s3 --rebuild-control" in capsys.readouterr().err
+    assert way_out + f"then lake doctor --env s3 {option}" in capsys.readouterr().err
