@@ -12,7 +12,7 @@ from lake.company import reports_orders, reports_stock
 from lake.company.gold import stock_position
 from lake.company.places import COMPANY
 from lake.company.reports_models import coverage, errors, outcomes
-from lake.company.reports_night import NIGHTS, accounts, arrivals, gantt, is_slow, rejections
+from lake.company.reports_night import NIGHTS, accounts, arrivals, gantt, is_slow, rejections, rejections_by_night
 from lake.core.report import Facts, Number, Page, Said, counted, dearest, part, report
 from lake.supply import reports as supply_reports
 from lake.supply import reports_suppliers
@@ -66,7 +66,7 @@ def overview(*, facts: Facts) -> Page:
     return Page(
         finding,
         notes=tuple(notes[:8]),
-        charts=(accounts(facts), rejections(facts), arrivals(facts), gantt(facts)),
+        charts=(accounts(facts), rejections(facts), rejections_by_night(facts), arrivals(facts), gantt(facts)),
         filters=("source",),
     )
 

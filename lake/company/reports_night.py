@@ -114,6 +114,43 @@ def rejections(facts: Facts) -> Chart:
     )
 
 
+def rejections_by_night(facts: Facts) -> Chart:
+    """Rejected records by the night that delivered them and the rule that they broke first."""
+    import altair as alt
+
+    title = "Rejected records by night"
+    begin = facts.as_of - timedelta(NIGHTS)
+    counts: Counter[tuple[str, str]] = Counter()
+    for r in facts.rejects:
+        for day, n in r.by_night.items():
+            if begin < day <= facts.as_of:
+                counts[day.isoformat(), r.rule] += n
+    if not counts:
+        return Chart(title, f"No record of the last {NIGHTS} nights is rejected.")
+    rows = [{"night": night, "rule": rule, "records": n} for (night, rule), n in sorted(counts.items())]
+    bars = (
+        alt.Chart(alt.InlineData(values=rows))
+        .mark_bar()
+        .encode(
+            x=alt.X("yearmonthdate(night):O", title=None).axis(
+                format="%-d %b", labelAngle=0, labelOverlap=True, ticks=False
+            ),
+            y=alt.Y("records:Q", title="records").axis(tickMinStep=1, tickCount=5),
+            color=alt.Color("rule:N", title=None).legend(orient="top", symbolType="square"),
+            tooltip=["night:N", "rule:N", alt.Tooltip("records:Q", format=",")],
+        )
+        .properties(width="container", height=160)
+    )
+    return Chart(
+        title,
+        f"The last {NIGHTS} nights, each record once, by the first rule it broke. A record that is accepted by now "
+        "(its rule was mended, its parent came) is not among them; lake rejected --since DAY lists them.",
+        (),
+        (("", bars.to_dict()),),
+        tuple(rows),
+    )
+
+
 def _reason(reject: Reject) -> str:
     where = f" of {reject.column}" if reject.column and reject.rule not in TWICE else ""
     return f"{reject.table.replace('.silver.', ' / ')}: {reject.rule}{where}"

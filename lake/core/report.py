@@ -139,13 +139,17 @@ class Night:
 
 @dataclass(frozen=True)
 class Reject:
-    """How many records of a typed table were rejected for one reason."""
+    """How many records of a typed table were rejected for one reason.
+
+    by_night    how many of them by the day of their delivery
+    """
 
     table: str
     rule: str
     column: str
     records: int
     source: str = ""
+    by_night: Mapping[date, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ Drift = Literal["evolve", "alarm", "reject"]
 
 SLICE = "_slice"
 """The engine's own DATE column: which part of the table a row belongs to."""
+PARKED = "references"
+"""The rule that a typed record breaks whose parent is not there (yet)."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,9 @@ class Column:
     absent      delivered texts that mean "no value"
     required    False: a delivered file may lack this column
     formerly    names under which earlier files bring it
+    references  the table that has to hold its value in the column of this name, or (table, column) if that has another
+                one; several columns that refer to one table do so together. A record of a typed table whose parent is
+                not there is parked: rejected by the rule `references` until the parent comes. A null refers to nothing
     every       regular expression: the column is a map from name to value of all delivered columns so named, however
                 many a file brings; an empty cell is a null in it
     """
@@ -69,6 +74,7 @@ class Column:
     every: str | None = None
     doc: str = ""
     formerly: tuple[str, ...] = field(default=(), repr=False)
+    references: Table | tuple[Table, str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if (self.type is None) == (self.resolution is None):
@@ -203,7 +209,17 @@ class Table:
 
     @property
     def all_inputs(self) -> tuple[Table, ...]:
-        return self.inputs + tuple(t for m in self.mappings for t in m.inputs)
+        return self.inputs + tuple(t for m in self.mappings for t in m.inputs) + tuple(self.parents)
+
+    @property
+    def parents(self) -> dict[Table, dict[str, str]]:
+        """The tables that its records refer to: for each of its columns that do, the column there."""
+        found: dict[Table, dict[str, str]] = {}
+        for c in self.columns:
+            if c.references is not None:
+                to = c.references if isinstance(c.references, tuple) else (c.references, c.name)
+                found.setdefault(to[0], {})[c.name] = to[1]
+        return found
 
     @property
     def is_source(self) -> bool:
@@ -294,9 +310,23 @@ def table(
             if delivery.format not in ("csv", "parquet") and any(c.every for c in made.columns):
                 raise LakeError(f"{made.id}: only csv and parquet files name the columns that `every` chooses from.")
         refresh.fits(made.id, names)
+        _check_references(made)
         return made
 
     return declare
+
+
+def _check_references(table: Table) -> None:
+    if table.parents and not table.is_typed:
+        raise LakeError(f"{table.id}: only typed records refer to others.", hint="declare it where they are typed.")
+    for parent, columns in table.parents.items():
+        for own, other in columns.items():
+            there = next((c for c in parent.columns if c.name == other), None)
+            if there is None or there.stored != table.column(own).stored or there.pii:
+                raise LakeError(
+                    f"{table.id}: {own} refers to {parent.id}, which has no open column {other} of its type.",
+                    hint=f"say which one: references=({parent.name}, …).",
+                )
 
 
 def source(name: str, module: str, doc: str, *, personal: bool = False, **delivery: object) -> Table:
@@ -345,6 +375,7 @@ def _definition(table: Table, mappings: int) -> str:
     parts += [repr(table.delivery.records)] if table.delivery else []
     parts += [repr(i.delivery.reading) for i in table.inputs if i.delivery]
     parts += [f"{c.name} was {c.formerly}" for c in table.columns if c.formerly]
+    parts += [f"{parent.id} has {sorted(columns.items())}" for parent, columns in table.parents.items()]
     for function in [table.function, *(m.function for m in table.mappings)]:
         if function is not None:
             parts.append(_source_of(function, set()))

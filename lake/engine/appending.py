@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -12,9 +12,10 @@ from pyspark.sql import functions as F
 from pyspark.sql.window import Window
 
 from lake.core.refresh import Append
-from lake.core.table import SLICE
+from lake.core.table import PARKED, SLICE
 from lake.core.transforms import HASH_RANGE, row_hash
 from lake.engine import records
+from lake.engine.parents import Parents
 from lake.engine.work import Change, Outcome, Prepared, Summary, Work, as_days, total_of
 
 ID_DAYS = 90
@@ -24,6 +25,10 @@ ID_DAYS = 90
 class Appending(Work):
     """The refresh of a typed table."""
 
+    @cached_property
+    def parents(self) -> Parents:
+        return Parents(self)
+
     def prepare(self) -> Prepared:
         refresh = self.table.refresh
         assert isinstance(refresh, Append)
@@ -32,7 +37,8 @@ class Appending(Work):
         if self.start_over:
             return self.replace(self.all_read(), scope=None)
         new = self._read(since=self.own.task.body["batch"])  # type: ignore[union-attr]
-        arrived = self.summary(new)
+        judged = self.parents.judged(new)
+        arrived = self.summary(judged)
         removed = sorted({p for c in self.feeds[source] for p in c.get("removed", [])})
         stored = self.stored()
         left = (
@@ -42,13 +48,17 @@ class Appending(Work):
         )
         days = [d for d in arrived if d is not None]
         twice = self._twice(new, stored, days) if refresh.key and days else []
-        if not left and not twice:
-            return self._appended(new, arrived)
-        scope = sorted({d for d in [*arrived, *left] if d is not None})
+        moved = self.parents.moved(stored)
+        if moved is None:
+            return self.replace(self.all_read(), scope=None)
+        if not left and not twice and not moved:
+            return self._appended(judged, arrived)
+        scope = sorted({d for d in [*arrived, *left, *moved] if d is not None})
         there = stored.where(F.col(SLICE).isin(scope)).drop("_in")
         kept = there.where(~F.col("_file").isin(removed)) if removed else there
-        rows = kept.unionByName(new)
-        return self.replace(self.keep(self._decided(rows, refresh) if refresh.key else rows), scope=scope)
+        rows = self.parents.unjudged(kept).unionByName(new)
+        decided = self._decided(rows, refresh) if refresh.key else rows
+        return self.replace(self.keep(self.parents.judged(decided)), scope=scope)
 
     def all_read(self) -> DataFrame:
         """Every record of the source, as it is read by now."""
@@ -56,10 +66,9 @@ class Appending(Work):
         assert isinstance(refresh, Append)
         new = self._read(since=0)
         twice = self._twice(new) if refresh.key else []
-        if not twice:
-            return new
         some = F.col(SLICE).isin(twice)
-        return self.keep(new.where(~some).unionByName(self._decided(new.where(some), refresh)))
+        rows = new.where(~some).unionByName(self._decided(new.where(some), refresh)) if twice else new
+        return self.keep(self.parents.judged(rows)) if twice or self.table.parents else rows
 
     def _read(self, *, since: int) -> DataFrame:
         """The records that bronze took in after a task."""
@@ -86,7 +95,7 @@ class Appending(Work):
 
     @staticmethod
     def _competes() -> Any:
-        return F.col("_ok") | F.element_at("_errors.rule", 1).isin(*records.LOSERS)
+        return F.col("_ok") | F.element_at("_errors.rule", 1).isin(*records.LOSERS, PARKED)
 
     def _twice(self, new: DataFrame, stored: DataFrame | None = None, days: Sequence[date] = ()) -> list[date]:
         """The days on which a record of `new` shares its key with another one, new or (around their `days`) stored.

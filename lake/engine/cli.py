@@ -247,29 +247,28 @@ def rejected(
     env: Env = "local",
     select: Select = None,
     rule: Annotated[str | None, typer.Option(help="only this rule")] = None,
+    since: Annotated[str | None, typer.Option(help="only what was first seen on this day or later")] = None,
     limit: Annotated[int, typer.Option(help="at most so many")] = 50,
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
-    """Rejected records: rule, column, value, file and line."""
+    """Rejected records, and an example for each reason: rule, column, value, file and line."""
     from lake.catalog import TABLES
     from lake.core import graph
     from lake.engine import rejects
 
     conf = load(env)
     chosen = [t for t in graph.select(select, TABLES) if t.is_typed or t.is_source]
-    found = rejects.listed(conf, Journal(conf.root), chosen, TABLES, rule=rule)
+    found = rejects.listed(conf, Journal(conf.root), chosen, TABLES, rule=rule, since=day(since) if since else None)
     if as_json:
         print_json(found)
         return
-    counts: dict[tuple[str, str, str], int] = {}
-    for r in found:
-        counts[(r["table"], r["rule"], r["column"] or "")] = (
-            counts.get((r["table"], r["rule"], r["column"] or ""), 0) + 1
-        )
-    rows = [[t, r, c, n] for (t, r, c), n in sorted(counts.items(), key=lambda e: -e[1])]
-    print_table(f"{len(found)} rejected records", ["table", "rule", "column", "records"], rows)
-    for r in found[:limit] if rule or select else []:
+    rows = [list(reason.values()) for reason in rejects.reasons(found)]
+    names = ["table", "rule", "column", "status", "records", "first seen", "last seen"]
+    print_table(f"{len(found)} rejected records", names, rows)
+    hidden = {t.id for t in chosen if t.restricted}
+    open_ones = [r for r in found if r["table"] not in hidden]
+    for r in found[:limit] if rule or select or since else rejects.examples(open_ones):
         print(f"{r['file']}:{r['line'] or '?'}  {r['rule']} {r['column'] or ''} {r['value'] or ''}")
         print(f"    {(r['raw'] or '')[:160]}")
 

@@ -61,7 +61,7 @@ TEXT = StructType(
 ERRORS = "array<struct<rule:string,column:string,value:string>>"
 ENGINE = ["_ok", "_errors", "_raw", "_key", "_file", "_batch", "_dt", SLICE]
 """The engine's own columns of a typed table, behind the promised ones."""
-LOSERS = ("duplicate", "conflict")
+LOSERS = ("duplicate", "superseded", "conflict")
 _CORRUPT = "_corrupt"
 _BLANK = " \t\n\r\x0b\x0c"
 _LONGEST = 2**31 - 1

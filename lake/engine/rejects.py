@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Iterator, Sequence
+from datetime import date
 from typing import Any
 
-from lake.core.table import Table
+from lake.core.table import PARKED, Table
 from lake.engine import fingerprint, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
@@ -15,17 +16,24 @@ from lake.engine.intake import base_of
 
 
 def listed(
-    conf: Conf, journal: Journal, chosen: Sequence[Table], tables: Sequence[Table], *, rule: str | None = None
+    conf: Conf,
+    journal: Journal,
+    chosen: Sequence[Table],
+    tables: Sequence[Table],
+    *,
+    rule: str | None = None,
+    since: date | None = None,
 ) -> list[dict[str, Any]]:
     """Every rejected record of the chosen typed tables, and every rejected file of the chosen sources; newest last.
 
     `line` is the number of the line in the file (None where the file is gone, or the record lost to an equal one).
+    since   only what was first seen on this day or later: records by the day of their delivery, files by the night
     """
     found: list[dict[str, Any]] = []
     for table in chosen:
         path = conf.root / table.path
         if table.is_source:
-            found += _files(journal, table, rule)
+            found += [f for f in _files(journal, table, rule) if since is None or f["first_seen"] >= since.isoformat()]
         elif store.version(path) >= 0:
             read = store.rows(path, columns=["_errors", "_raw", "_file", "_dt", "_batch"], where=[("_ok", "=", False)])
             runs = {r.seq: r.run for r in journal.of("task") if r.subject == table.inputs[0].id}
@@ -33,6 +41,7 @@ def listed(
                 r
                 for r in read.to_pylist()
                 if r["_errors"] and (rule is None or any(e["rule"] == rule for e in r["_errors"]))
+                if since is None or r["_dt"] >= since
             ]
             records.sort(key=lambda r: (r["_dt"], r["_file"], r["_raw"] or ""))
             for record, line in zip(records, line_numbers(conf, table.inputs[0], records), strict=True):
@@ -46,9 +55,32 @@ def listed(
                         "file": record["_file"],
                     }
                     | {"line": line, "first_seen": str(record["_dt"])}
-                    | {"run": runs.get(record["_batch"]), "status": "rejected"}
+                    | {"run": runs.get(record["_batch"]), "status": _status(record["_errors"][0]["rule"])}
                 )
     return found
+
+
+def reasons(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What `listed` found, by reason: how many, and when the first and the last were seen; the commonest first."""
+    counted: dict[tuple[str, ...], list[str]] = {}
+    for r in found:
+        counted.setdefault((r["table"], r["rule"], r["column"] or "", r["status"]), []).append(r["first_seen"])
+    told = [
+        dict(zip(("table", "rule", "column", "status"), reason, strict=True))
+        | {"records": len(days), "first_seen": min(days), "last_seen": max(days)}
+        for reason, days in counted.items()
+    ]
+    return sorted(told, key=lambda r: (-r["records"], r["table"], r["rule"]))
+
+
+def examples(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Of what `listed` found the newest of each reason."""
+    return list({(r["table"], r["rule"], r["column"]): r for r in found}.values())
+
+
+def _status(rule: str) -> str:
+    """What is to become of a record, by the first rule it breaks: one that is parked comes back by itself."""
+    return "parked" if rule == PARKED else "rejected"
 
 
 def _files(journal: Journal, source: Table, rule: str | None) -> list[dict[str, Any]]:
@@ -57,6 +89,11 @@ def _files(journal: Journal, source: Table, rule: str | None) -> list[dict[str, 
         return []
     found = []
     for name, why in seen[-1].body.get("rejected", {}).items():
+        first = seen[-1]
+        for row in reversed(seen):
+            if name not in row.body.get("rejected", {}):
+                break
+            first = row
         kind = why.split(":", 1)[0]
         if rule is None or rule == kind:
             found.append(
@@ -72,8 +109,8 @@ def _files(journal: Journal, source: Table, rule: str | None) -> list[dict[str, 
                 | {
                     "file": name,
                     "line": None,
-                    "first_seen": str(seen[-1].at.date()),
-                    "run": seen[-1].run,
+                    "first_seen": str(first.at.date()),
+                    "run": first.run,
                     "status": "file rejected",
                 }
             )

@@ -464,10 +464,16 @@ def test_nights_and_rejects_become_a_grid_and_bars():
     known = Facts(
         4, TODAY,
         nights=(Night(source, TODAY, "delivered", 100, 20), Night(source, TODAY - timedelta(1), "missing")),
-        rejects=(Reject(typed, "null", "order_id", 7), Reject(typed, "duplicate", "receipt_id", 9)),
+        rejects=(
+            Reject(typed, "null", "order_id", 7, by_night={TODAY: 5, TODAY - timedelta(1): 2}),
+            Reject(typed, "duplicate", "receipt_id", 9, by_night={TODAY: 1, TODAY - timedelta(40): 8}),
+        ),
     )  # fmt: skip
     page = company_reports.overview(facts=known)
-    _, bars, grid, _ = page.charts
+    _, bars, nightly, grid, _ = page.charts
+    assert [(r["night"], r["rule"], r["records"]) for r in nightly.rows] == [
+        ("2026-03-06", "null", 2), ("2026-03-07", "duplicate", 1), ("2026-03-07", "null", 5),
+    ]  # fmt: skip
     assert [(r["night"], r["state"]) for r in grid.rows] == [("2026-03-07", "some rejected"), ("2026-03-06", "missing")]
     assert [(r["reason"], r["records"]) for r in bars.rows] == [
         ("supply / receipts: duplicate", 9),

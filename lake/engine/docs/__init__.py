@@ -24,6 +24,8 @@ def write(conf: Conf, tables: Sequence[Table], models: Sequence[Model], reports:
 
     Without a release there are no examples on it, and no versions.
     """
+    from lake.engine.report import facts
+
     last = newest(Journal(conf.root))
     site = Site(
         env=conf.env,
@@ -34,6 +36,7 @@ def write(conf: Conf, tables: Sequence[Table], models: Sequence[Model], reports:
         examples=example.rows(Lake(conf, last, tables)) if last else {},
         models=_readers({m.id: [m.features, m.scores] for m in models}),
         reports=_readers({r.title: list(r.inputs) for r in reports}),
+        rejects=facts.rejected(Lake(conf, last, tables))[0] if last else (),
     )
     unfinished = out.with_name(f"{out.name}.unfinished")
     place.remove(unfinished)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lake.core.graph import above
+from lake.core.report import Reject
 from lake.core.table import Table
 from lake.engine.contracts import Contract, own
 from lake.engine.docs.example import Row
@@ -52,6 +53,7 @@ class Site:
     examples: Mapping[str, Row]
     models: Mapping[str, Sequence[str]]
     reports: Mapping[str, Sequence[str]]
+    rejects: Sequence[Reject] = ()
 
     @property
     def name(self) -> str:
@@ -189,8 +191,17 @@ def _facts(site: Site, table: Table, contract: Contract) -> Iterator[tuple[str, 
         )
         rejected = f", {entry['rejected']:,} rejected" if entry.get("rejected") else ""
         yield "Release", f"{site.release.number}: {entry['rows']:,} rows{rejected}, version {entry['version']}"
+        yield "Rejected", "<br>".join(_rejected(r) for r in site.rejects if r.table == table.id)
     elif site.release:
         yield "Release", f"not in release {site.release.number}"
+
+
+def _rejected(reject: Reject) -> str:
+    """How many broke a rule first, and when they were delivered: all of them, and the newest."""
+    where = f" of <code>{escape(reject.column)}</code>" if reject.column else ""
+    first, last = min(reject.by_night), max(reject.by_night)
+    newest = f"; {reject.by_night[last]:,} of them on {last}" if last != first else ""
+    return f"{reject.records:,} by {escape(reject.rule)}{where}, since {first}{newest}"
 
 
 def _drawing(site: Site, table: Table) -> str:

@@ -145,9 +145,12 @@ def rejected(lake: Lake) -> tuple[list[Reject], Counts]:
             for e, d in zip(*(c.to_pylist() for c in read.columns), strict=True)
             if e
         ]
-        reasons = Counter((rule, column or "") for rule, column, _ in records)
+        reasons: dict[tuple[str, str], Counter[date]] = {}
+        for rule, column, day in records:
+            reasons.setdefault((rule, column or ""), Counter())[date.fromisoformat(day)] += 1
         found += [
-            Reject(table.id, rule, column, n, table.inputs[0].id) for (rule, column), n in sorted(reasons.items())
+            Reject(table.id, rule, column, sum(nights.values()), table.inputs[0].id, nights)
+            for (rule, column), nights in sorted(reasons.items())
         ]
         for day, n in Counter(d for _, _, d in records).items():
             by_day[table.inputs[0].id, day] = n
