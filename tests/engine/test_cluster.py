@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,12 +16,16 @@ import pytest
 from lake.core.errors import WrongUse
 from lake.engine import conf, preflight, prospect, session, store
 from lake.engine.conf import HOME
+from lake.simulate import simulate
 from tests.engine.conftest import FiveTables
 from tests.engine.process import Job
 from tests.engine.test_faults import Golden, second
 from tests.engine.test_killed import before, golden
+from tests.tiny_company import FIRST
 
 __all__ = ["before", "golden", "second"]
+LISTENS, LOOPBACK = "0A", ("0100007F", "0000000000000000FFFF00000100007F")
+"""As /proc/net/tcp and tcp6 write them."""
 
 
 class Cluster:
@@ -71,6 +76,15 @@ def parent(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[1])
 
 
+def listening(pid: int) -> set[str]:
+    """The addresses that a process listens on."""
+    links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+    held = {link[len("socket:[") : -1] for link in links if link.startswith("socket:[")}
+    text = "".join(Path(f"/proc/{pid}/net/{file}").read_text(encoding="utf-8") for file in ("tcp", "tcp6"))
+    lines = [line.split() for line in text.splitlines()]
+    return {words[1].split(":")[0] for words in lines if words[3] == LISTENS and words[9] in held}
+
+
 def night_on(cluster: Cluster, lake: FiveTables, strike: Callable[[], None], *, at: list[int]) -> int:
     """Play a night on a cluster and strike whenever the journal has so many more commits; how it ended."""
     journal = lake.conf.root / "_control" / "journal"
@@ -106,6 +120,31 @@ def test_a_cluster_that_is_not_there_is_named_with_the_way_out(tmp_path: Path, m
     assert "make cluster" in refused.value.hint and not (tmp_path / "properties").exists()
     with socket.create_server((away.address.split(":")[0], int(away.address.split(":")[1]))):
         assert prospect.check_master(conf.load("test")) == f"spark://{away.address}"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(2400)
+def test_a_night_on_a_cluster_is_a_night_on_this_machine(cluster: Cluster, tmp_path: Path) -> None:
+    simulate(tmp_path, days=3, robots=2, items=20, hz=0.0002, start=FIRST)
+    told, seen = {}, set[str]()
+    for env, more in (("local", {}), ("cluster", {"ROBOLAKE__SPARK__MASTER": f"spark://{cluster.address}"})):
+        own = {"LAKE__ROOT": str(tmp_path / env), "LAKE__RAW": str(tmp_path / "raw"), "GATE__MAX_REJECTED_SHARE": "0.5"}
+        environment = os.environ | {f"ROBOLAKE__{key}": value for key, value in own.items()} | more
+        night = subprocess.Popen(
+            [HOME / "spark-submit.sh", "nightly", "--env", env], env=environment, stderr=subprocess.PIPE, text=True
+        )
+        while more and night.poll() is None and not seen:
+            seen = {address for pid in cluster.executors for address in listening(pid)}
+            time.sleep(0.5)
+        _, said = night.communicate()
+        assert night.returncode == 0, said
+        words = [HOME / "spark-submit.sh", "status", "--env", env, "--json"]
+        status = json.loads(subprocess.run(words, env=environment, capture_output=True, check=True).stdout)
+        told[env] = (status["tables"], status["models"])
+    assert len(told["local"][0]) > 80
+    assert told["cluster"] == told["local"]
+    servers = {address for of in ("Master", "Worker") for pid in cluster.pids(of) for address in listening(pid)}
+    assert seen and seen | servers <= set(LOOPBACK)
 
 
 @pytest.mark.soak
