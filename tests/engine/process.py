@@ -85,9 +85,14 @@ class Job:
 
     @property
     def jvm(self) -> int:
-        """The process in which Spark runs."""
-        found = subprocess.run(["pgrep", "-s", str(self.process.pid), "java"], capture_output=True, text=True)
-        return int(found.stdout.split()[0])
+        """The process in which Spark runs, as soon as there is one."""
+        ends = time.monotonic() + 60
+        while time.monotonic() < ends:
+            found = subprocess.run(["pgrep", "-s", str(self.process.pid), "java"], capture_output=True, text=True)
+            if found.stdout:
+                return int(found.stdout.split()[0])
+            time.sleep(0.05)
+        raise AssertionError(f"no JVM: {self.said}")
 
     @property
     def is_frozen(self) -> bool:

@@ -89,7 +89,7 @@ def after(lake: FiveTables, commits: int) -> Job:
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("commits", [3, 7, 12, 18, 24])
+@pytest.mark.parametrize("commits", [3, 7, 12, 15, 18])
 def test_F02_a_jvm_killed_from_outside_loses_and_doubles_nothing(
     second: FiveTables, golden: Golden, commits: int
 ) -> None:
@@ -117,7 +117,7 @@ def test_F02_a_jvm_killed_at_a_rename_loses_and_doubles_nothing(
 
 @pytest.mark.soak
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("commits", [4, 11, 20])
+@pytest.mark.parametrize("commits", [4, 11, 18])
 def test_F03_a_jvm_that_outlives_its_python_commits_nothing(second: FiveTables, golden: Golden, commits: int) -> None:
     run = after(second, commits)
     run.signal(signal.SIGKILL)
