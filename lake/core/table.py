@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Layer = Literal["bronze", "silver", "gold"]
 Pii = Literal["person", "text"]
 Drift = Literal["evolve", "alarm", "reject"]
+Breach = Literal["quarantine", "warn", "stop"]
 
 SLICE = "_slice"
 """The engine's own DATE column: which part of the table a row belongs to."""
@@ -44,6 +45,9 @@ class Column:
     key         part of the grain: never null, unique together
     null        False: a row without it is rejected (typed tables) or fails the table (all others)
     check       SQL over this table's columns that a good row satisfies; NULL passes, as in SQL CHECK
+    breach      what becomes of a row that breaks `null` or `check`. quarantine: it is rejected (usual in typed tables);
+                stop: the table fails, and readers stay where they were (usual in all others); warn: it stays and is
+                counted, and the gate says so
     pii         "person": identifies somebody; the table is restricted, open tables see a keyed pseudonym instead.
                 "text": free text; the table is restricted, open tables see NULL
     raw         the name in the delivered record, where it is another one
@@ -75,6 +79,7 @@ class Column:
     doc: str = ""
     formerly: tuple[str, ...] = field(default=(), repr=False)
     references: Table | tuple[Table, str] | None = field(default=None, repr=False)
+    breach: Breach | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if (self.type is None) == (self.resolution is None):
@@ -82,6 +87,8 @@ class Column:
         if self.resolution is not None:
             scale = -int(Decimal(self.resolution).normalize().as_tuple().exponent)
             object.__setattr__(self, "type", DecimalType(18, max(0, scale)))
+        if self.breach and (self.key or (self.null and not self.check)):
+            raise LakeError(f"Column {self.name!r} has no null=False and no check that could be broken, or is a key.")
         if self.every is not None and not isinstance(self.type, MapType):
             raise LakeError(f"Column {self.name!r} takes every column like {self.every!r}: its type has to be a map.")
 
@@ -311,6 +318,10 @@ def table(
                 raise LakeError(f"{made.id}: only csv and parquet files name the columns that `every` chooses from.")
         refresh.fits(made.id, names)
         _check_references(made)
+        if not made.is_typed and any(c.breach == "quarantine" for c in made.columns):
+            raise LakeError(
+                f"{made.id}: only typed records are rejected one by one.", hint='say breach="warn" or "stop".'
+            )
         return made
 
     return declare
@@ -375,6 +386,7 @@ def _definition(table: Table, mappings: int) -> str:
     parts += [repr(table.delivery.records)] if table.delivery else []
     parts += [repr(i.delivery.reading) for i in table.inputs if i.delivery]
     parts += [f"{c.name} was {c.formerly}" for c in table.columns if c.formerly]
+    parts += [f"{c.name} broken: {c.breach}" for c in table.columns if c.breach]
     parts += [f"{parent.id} has {sorted(columns.items())}" for parent, columns in table.parents.items()]
     for function in [table.function, *(m.function for m in table.mappings)]:
         if function is not None:

@@ -22,6 +22,7 @@ log = logging.getLogger("lake")
 
 KINDS = {
     "rows": "No table has far fewer rows than at its last release.",
+    "broken rule": "No new row breaks a rule that is only a warning.",
     "rejected share": "Of the lines that a source delivered, few are rejected.",
     "hours behind": "A table tells of everything until as late as its terms say.",
     "empty share": "New rows lack a value no more often than those of earlier releases.",
@@ -70,6 +71,7 @@ def of_tables(
         if table.id in changed:
             yield from _of_rows(conf, table, state, released.get(table.id))
             yield from _of_rejected(conf, table, state, released.get(table.id, {}).get("version", -1))
+            yield from _of_rules(table, state)
         hours = table.terms.fresh_hours
         if hours and entry["through"] and not _delivered_once(table):
             behind = 24 * (date.fromisoformat(candidate["as_of"]) - date.fromisoformat(entry["through"])).days
@@ -94,6 +96,13 @@ def _of_rejected(conf: Conf, table: Table, state: State, since: int) -> Iterator
         share, most = max(rejected, 0) / new if new else 0.0, conf.gate.max_rejected_share
         said = f"{rejected:,} of {new:,} new lines are rejected (at most {100 * most:g}% may be)"
         yield Figure("rejected share", table.id, state.version, "", share, None, most, said)
+
+
+def _of_rules(table: Table, state: State) -> Iterator[Figure]:
+    """Rules whose breach is a warning: how many of the rows that its last refresh made break each."""
+    for rule, n in (state.task.body.get("warned", {}) if state.task else {}).items():
+        said = f"{rule} in {n:,} of the rows last made"
+        yield Figure("broken rule", table.id, state.version, rule.partition(" ")[0], n, None, 0.0, said)
 
 
 def _delivered_once(table: Table) -> bool:

@@ -57,6 +57,7 @@ class SeveritySection(_Section):
 
     rows: Severity = "stop"
     rejected_share: Severity = "stop"
+    broken_rule: Severity = "warn"
     hours_behind: Severity = "warn"
     empty_share: Severity = "warn"
     mean: Severity = "warn"

@@ -194,6 +194,7 @@ def _about(c: Column) -> Contract:
 def _rule(c: Column) -> Contract:
     query = "SELECT count(*) FROM {object} WHERE NOT (" + str(c.check) + ")"
     said = {"name": f"{c.name}_check", "description": c.check, "dimension": "conformity"}
+    said |= {"severity": "warning"} if c.breach == "warn" else {}
     return said | {"type": "sql", "query": query, "mustBe": 0}
 
 

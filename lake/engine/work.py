@@ -249,11 +249,12 @@ class Work:
                 hash_sum(everything).alias("all"),
                 unique.alias("keys"),
                 *([] if judge else [F.collect_set("_in").alias("files")]),
-                *(self.broken(F.lit(True)) if judge and not typed else []),
+                *(self.broken(ok) if judge else []),
             )
             .collect()
         )
-        if judge and not typed:
+        if judge:
+            self.body.pop("warned", None)
             for row in found:
                 self.judge(row, row["all_rows"] - row["keys"])
         return {
@@ -268,8 +269,11 @@ class Work:
         }
 
     def broken(self, present: Any) -> list[Any]:
+        """Counts of rows that break a rule which is judged of all of them together."""
         counts = []
         for c in self.table.columns:
+            if self.table.is_typed and c.breach not in ("warn", "stop"):
+                continue
             if c.key or not c.null:
                 counts.append(F.count_if(present & F.col(f"`{c.name}`").isNull()).alias(f"_null:{c.name}"))
             if c.check:
@@ -278,10 +282,15 @@ class Work:
         return counts
 
     def judge(self, row: Any, doubled: int) -> None:
+        """Raise PromiseBroken if rows break what they must not; what is only a warning is counted in `body`."""
         broken = {k: v for k, v in row.asDict().items() if k.startswith(("_null:", "_check:")) and v}
         for key, n in broken.items():
             rule, name = key[1:].split(":", 1)
             said = "is null" if rule == "null" else f"breaks {self.table.column(name).check}"
+            if self.table.column(name).breach == "warn":
+                warned = self.body.setdefault("warned", {})
+                warned[f"{name} {said}"] = warned.get(f"{name} {said}", 0) + n
+                continue
             raise PromiseBroken(
                 f"{self.table.id}: {name} {said} in {n} rows.", hint=f"mend {self.table.place}, or what it reads."
             )
