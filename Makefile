@@ -10,7 +10,7 @@ CLOUD := .cloud
 CLUSTER := var/cluster
 MASTER := 127.0.0.1:7077
 DAEMON = SPARK_PID_DIR=$(abspath $(CLUSTER)) SPARK_LOG_DIR=$(abspath $(CLUSTER)) SPARK_DAEMON_MEMORY=256m SPARK_MASTER_OPTS=-Dspark.master.rest.enabled=false \
-	$(BIN)/../lib/python3.11/site-packages/pyspark/sbin/spark-daemon.sh
+	.venv/lib/python3.11/site-packages/pyspark/sbin/spark-daemon.sh
 DEPLOY := org.apache.spark.deploy
 WARM := {"spark.driver.defaultJavaOptions": "-XX:ReservedCodeCacheSize=512m"} # hours in one JVM are worth its second compiler
 LOCKED := --python-version 3.11 --generate-hashes --no-emit-index-url --no-header

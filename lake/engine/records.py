@@ -98,7 +98,7 @@ def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Pl
     record = F.trim("line", F.lit(_BLANK)) != ""
     if not source.delivery.header:
         record = record & (F.col("line") != F.col("_header"))
-    rows = rows.where(~valid | record)
+    rows = rows.where(record | ~valid)
     columns = [
         F.when(valid, F.col("line")).alias("line"),
         F.when(~valid, F.col("line").cast("binary")).alias("_bytes"),

@@ -263,7 +263,7 @@ KINDS = [
     Bad("B40", "emoji, right-to-left, look-alike and invisible characters", "kept as they are; half a character in JSON: `record`",
         (cells("things", "40", [THINGS, "🤖\u200d‏עברית\u200bа40,red"], Homes(("🤖\u200d‏עברית\u200bа40",), header=1)),
          moves("40", [move("40-1", thing='"\\ud83e\\udd16"'), move("40-2", thing='"\\ud83e"')], Homes(("🤖",), ("record",))))),
-    Bad("B41", "a record about something that nobody ever named", "accepted; what reads it says that it is unknown",
+    Bad("B41", "a record about something that nobody ever named", "parked where a reference is declared (docs/decisions/0027); accepted elsewhere",
         (moves("41", [move("41", thing='"nobody"')], Homes(("nobody",))),)),
     Bad("B42", "a value in another unit", "rejected where the column's rule tells: `check`; a delivered unit is a column",
         (priced("42", "b42,1,1,250000,", "check"),)),

@@ -64,7 +64,7 @@ class Cluster:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    made = Cluster(tmp_path / "cluster")
+    made = Cluster(tmp_path / "spark")
     try:
         made.make("cluster")
         yield made
