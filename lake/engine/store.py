@@ -530,7 +530,7 @@ class Ledger:
         """File by file: to import Arrow's datasets takes too long for a night with nothing new."""
         assert self._table is not None
         names = self._table.get_add_actions().column("path").to_pylist()
-        return [fact for name in names for fact in pq.ParquetFile(place.parquet(self.path / name)).read().to_pylist()]
+        return [fact for name in names for fact in pq.ParquetFile(place.whole(self.path / name)).read().to_pylist()]
 
     def append(self, facts: Sequence[dict[str, Any]]) -> None:
         """Raises Fenced if another process appended since this one read."""
