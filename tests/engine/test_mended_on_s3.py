@@ -1,4 +1,4 @@
-"""On S3 as on a disk: damage is mended from what is whole, and a lost journal is written anew."""
+"""On S3 as on a disk: damage is mended from what is whole, a lost journal is written anew, older days come later."""
 
 from __future__ import annotations
 
@@ -17,9 +17,13 @@ from lake.engine.conf import LakeSection, S3Section
 from lake.engine.release import Lake, numbered
 from lake.engine.store import Log
 from tests import object_store
+from tests.engine import on_s3
 from tests.engine.conftest import TABLES
+from tests.engine.test_lake_on_s3 import DAYS, raw, uploaded, where
 from tests.engine.test_upkeep import OVERVIEW, Pretended
 from tests.object_store import Store
+
+__all__ = ["raw"]
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +108,17 @@ def test_a_journal_on_s3_is_written_anew_and_the_lost_one_kept_aside(lake: InABu
     assert told(lake) == before
     lake.put()
     assert lake.damages() == [] and len(release.releases(lake.journal)) == 1
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_backfill_repairs_and_a_lost_journal_leave_on_s3_what_they_leave_on_a_disk(objects: Store, raw: Path) -> None:
+    bucket = objects.bucket()
+    uploaded(raw, bucket / "raw")
+    names: dict[str, Any] = {"chosen": [t.name for t in TABLES], "mended": True}
+    there = on_s3.in_a_process(**where(bucket, objects.endpoint, **names))
+    here = on_s3.in_a_process(
+        **{"root": str(raw.parent / "lake"), "raw": str(raw), "endpoint": "", "days": DAYS} | names
+    )
+    assert there == here
+    assert there["ended"] == [0] * len(there["ended"]) and there["damaged"] == ["colours", "daily", "movements"]
