@@ -146,7 +146,7 @@ def rejections_by_night(facts: Facts) -> Chart:
         f"The last {NIGHTS} nights, each record once, by the first rule it broke. A record that is accepted by now "
         "(its rule was mended, its parent came) is not among them; lake rejected --since DAY lists them.",
         (),
-        (("", bars.to_dict()),),
+        (("", spec(bars)),),
         tuple(rows),
     )
 

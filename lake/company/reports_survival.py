@@ -109,8 +109,7 @@ def curves(groups: list[tuple[str, pd.DataFrame]], field: str) -> dict[str, Any]
             alt.Tooltip("high:Q", format=".1%"),
         ],
     )
-    drawn: dict[str, Any] = spec(alt.layer(band, line).properties(width="container", height=190))
-    return drawn
+    return spec(alt.layer(band, line).properties(width="container", height=190))
 
 
 def thinned(steps: list[Any]) -> list[Any]:
