@@ -124,9 +124,11 @@ def line_numbers(conf: Conf, source: Table, records: Sequence[dict[str, Any]]) -
         return [None] * len(records)
     base, _ = base_of(source, conf)
     line_end = source.delivery.line_end
+    wanted: dict[str, set[str]] = {}
+    for r in records:
+        wanted.setdefault(r["_file"], set()).add(r["_raw"])
     places: dict[tuple[str, str], Iterator[int]] = {}
-    for name in {r["_file"] for r in records}:
-        raws = {r["_raw"] for r in records if r["_file"] == name}
+    for name, raws in wanted.items():
         numbers: dict[str, list[int]] = {}
         try:
             for number, line in enumerate(fingerprint.raw_lines(base / name, line_end, hashlib.sha256()), 1):
