@@ -102,6 +102,11 @@ class Column:
         return self.raw or self.name
 
     @property
+    def is_for_all(self) -> bool:
+        """Whether its rules are judged of all new rows together, in a table of typed records, too."""
+        return self.breach in ("warn", "stop")
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The names under which files bring it, today's first."""
         return self.delivered, *self.formerly

@@ -170,7 +170,7 @@ def read(path: Place, delivery: Delivery, columns: Sequence[Column]) -> Fingerpr
     elif header is not None:
         problem, unknown = _judge_header(header_text, delivery, columns)
     elif delivery.format == "jsonl" and first_record:
-        problem, unknown = _judge_record(first_record, columns)
+        problem = _judge_record(first_record, columns)
     retyped: tuple[str, ...] = ()
     if not problem and delivery.format in ("csv", "jsonl"):
         records = _as_records(sample, header_text, delivery)
@@ -384,18 +384,18 @@ def _judge_first(record: str, delivery: Delivery) -> tuple[str, str]:
     return "", delimiter.join(delivery.header)
 
 
-def _judge_record(record: str, columns: Sequence[Column]) -> tuple[str, tuple[str, ...]]:
+def _judge_record(record: str, columns: Sequence[Column]) -> str:
     if record.lstrip().startswith("["):
-        return "json: a list, where an object on each line was expected", ()
+        return "json: a list, where an object on each line was expected"
     try:
         said = json.loads(record)
     except (ValueError, RecursionError):
-        return "", ()
+        return ""
     keys = set(said) if isinstance(said, dict) else set()
     wanted = {n for c in columns if c.parse != "_dt" for n in c.names}
     if keys and not keys & wanted:
-        return "contract: its records have none of this source's columns; is it in the wrong folder?", ()
-    return "", tuple(sorted(keys - wanted))
+        return "contract: its records have none of this source's columns; is it in the wrong folder?"
+    return ""
 
 
 def _twice(names: Sequence[str]) -> str:

@@ -247,13 +247,12 @@ def _reasons(table: Table, delivered: Sequence[Column]) -> list[_Reason]:
     for c in table.columns:
         value = F.col(f"`{c.name}`")
         text = F.col(f"_t_{c.name}") if c in delivered else F.lit(None)
-        is_judged = c.breach in (None, "quarantine")  # others are judged of all rows together: Work.summary
-        if is_judged and (c.key or not c.null):
+        if (c.key or not c.null) and not c.is_for_all:
             absent = value.isNull() & text.isNull()
             if isinstance(c.stored, StringType):
                 absent = absent | (F.trim(value) == "")
             found.append(_Reason("key" if c.key else "null", c.name, whole & absent, value))
-        if c.check and is_judged:
+        if c.check and not c.is_for_all:
             found.append(_Reason("check", c.name, whole & ~F.expr(c.check), value))
         if isinstance(c.stored, (DoubleType, FloatType)):
             found.append(_Reason("not_finite", c.name, F.isnan(value) | (F.abs(value) == float("inf")), value))

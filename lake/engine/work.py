@@ -272,7 +272,7 @@ class Work:
         """Counts of rows that break a rule which is judged of all of them together."""
         counts = []
         for c in self.table.columns:
-            if self.table.is_typed and c.breach not in ("warn", "stop"):
+            if self.table.is_typed and not c.is_for_all:
                 continue
             if c.key or not c.null:
                 counts.append(F.count_if(present & F.col(f"`{c.name}`").isNull()).alias(f"_null:{c.name}"))
