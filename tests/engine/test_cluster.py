@@ -19,8 +19,8 @@ from lake.engine.conf import HOME
 from lake.simulate import simulate
 from tests.engine.conftest import FiveTables
 from tests.engine.process import Job
-from tests.engine.test_faults import Golden, second
-from tests.engine.test_killed import before, golden
+from tests.engine.test_faults import second
+from tests.engine.test_killed import Golden, before, golden
 from tests.tiny_company import FIRST
 
 __all__ = ["before", "golden", "second"]

@@ -24,11 +24,10 @@ from lake.engine.verify import Verifier
 from tests.engine.conftest import TABLES, FiveTables, table
 from tests.engine.five_tables import land, land_things, move
 from tests.engine.process import Job
-from tests.engine.test_killed import CrashAt, before, check_finished, copied, dies, first_night, golden
+from tests.engine.test_killed import CrashAt, Golden, before, check_finished, copied, dies, first_night, golden
 from tests.engine.test_schedules import check_laws
 
 __all__ = ["before", "golden"]
-Golden = dict[str, tuple[int, int, str]]
 Scratch = Callable[[FiveTables], FiveTables]
 
 

@@ -20,6 +20,7 @@ from tests.engine.process import Job
 from tests.engine.test_schedules import check_laws
 
 CrashAt = Callable[[str | None], list[str]]
+Golden = dict[str, tuple[int, int, str]]
 PLACES = 60
 """Places that a night of these tables passes at least; a test counts them."""
 DICE = random.Random(4)
@@ -52,7 +53,7 @@ def before(spark: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Fiv
 
 
 @pytest.fixture(scope="module")
-def golden(spark: SparkSession, before: FiveTables) -> dict[str, tuple[int, int, str]]:
+def golden(spark: SparkSession, before: FiveTables) -> Golden:
     """What its tables hold after a second night that nothing disturbed."""
     lake = copied(before, before.conf.root.parent / "golden")
     assert lake.night().exit_code == 0
@@ -76,7 +77,7 @@ def dies(lake: FiveTables, crash_at: CrashAt, turn: int | str) -> bool:
     return False
 
 
-def check_finished(lake: FiveTables, golden: dict[str, tuple[int, int, str]]) -> None:
+def check_finished(lake: FiveTables, golden: Golden) -> None:
     released = newest(lake.journal)
     assert released is not None
     seen = {t.id: released.tables[t.id]["version"] for t in TABLES}
@@ -100,12 +101,7 @@ def test_a_night_passes_many_places(before: FiveTables, crash_at: CrashAt, tmp_p
 
 @pytest.mark.parametrize("turn", SAMPLE)
 def test_F01_a_run_that_died_is_finished_by_the_same_command(
-    before: FiveTables,
-    golden: dict[str, tuple[int, int, str]],
-    crash_at: CrashAt,
-    tmp_path: Path,
-    turn: int,
-    count: Count,
+    before: FiveTables, golden: Golden, crash_at: CrashAt, tmp_path: Path, turn: int, count: Count
 ) -> None:
     lake = copied(before, tmp_path / "lake")
     assert dies(lake, crash_at, turn)
@@ -116,12 +112,7 @@ def test_F01_a_run_that_died_is_finished_by_the_same_command(
 @pytest.mark.soak
 @pytest.mark.parametrize("turn", [t for t in range(1, PLACES + 6) if t not in SAMPLE])
 def test_F01_a_run_that_died_anywhere_is_finished_by_the_same_command(
-    before: FiveTables,
-    golden: dict[str, tuple[int, int, str]],
-    crash_at: CrashAt,
-    tmp_path: Path,
-    turn: int,
-    count: Count,
+    before: FiveTables, golden: Golden, crash_at: CrashAt, tmp_path: Path, turn: int, count: Count
 ) -> None:
     lake = copied(before, tmp_path / "lake")
     dies(lake, crash_at, turn)
@@ -131,12 +122,7 @@ def test_F01_a_run_that_died_anywhere_is_finished_by_the_same_command(
 
 @pytest.mark.parametrize("pair", [pytest.param(p, marks=pytest.mark.soak if n else ()) for n, p in enumerate(PAIRS)])
 def test_F01_a_recovery_that_died_is_finished_too(
-    before: FiveTables,
-    golden: dict[str, tuple[int, int, str]],
-    crash_at: CrashAt,
-    tmp_path: Path,
-    pair: tuple[int, int],
-    count: Count,
+    before: FiveTables, golden: Golden, crash_at: CrashAt, tmp_path: Path, pair: tuple[int, int], count: Count
 ) -> None:
     lake = copied(before, tmp_path / "lake")
     assert dies(lake, crash_at, pair[0])
@@ -150,7 +136,7 @@ def test_F01_a_recovery_that_died_is_finished_too(
     "turn", [pytest.param(t, marks=pytest.mark.soak) for t in (2, 5, 11, 18, 23, 29, 34, 41, 47, 53)]
 )
 def test_F01_a_killed_process_is_finished_by_the_same_command(
-    before: FiveTables, golden: dict[str, tuple[int, int, str]], tmp_path: Path, turn: int, count: Count
+    before: FiveTables, golden: Golden, tmp_path: Path, turn: int, count: Count
 ) -> None:
     lake = copied(before, tmp_path / "lake")
     assert Job(lake, "nightly", LAKE_CRASH_AT=str(turn)).ended() == -signal.SIGKILL

@@ -15,8 +15,8 @@ from lake.engine.release import newest
 from tests.engine.conftest import FiveTables, table
 from tests.engine.five_tables import land, move
 from tests.engine.process import Job
-from tests.engine.test_faults import Golden, fill, second, small_disk
-from tests.engine.test_killed import before, check_finished, copied, first_night, golden
+from tests.engine.test_faults import fill, second, small_disk
+from tests.engine.test_killed import Golden, before, check_finished, copied, first_night, golden
 
 __all__ = ["before", "golden", "second", "small_disk"]
 
