@@ -291,7 +291,7 @@ def test_the_report_asks_nothing_from_outside(company: Company) -> None:
 def test_the_journal_knows_what_the_tables_hold(company: Company) -> None:
     states = company.journal.states()
     for table in TABLES:
-        path = company.conf.root / table.path
+        path = company.conf.at(table)
         if not table.is_source and store.version(path) >= 0:
             where = [("_ok", "=", True)] if table.is_typed else None
             key = table.columns[0].name

@@ -256,9 +256,8 @@ class Table:
 
     @property
     def path(self) -> str:
-        """Where it lies below the lake's root."""
-        zone = "restricted/" if self.restricted else ""
-        return f"{zone}{self.domain}/{self.layer}/{self.name}"
+        """Where it lies in its zone of the lake: that of all tables, or that of the restricted ones."""
+        return f"{self.domain}/{self.layer}/{self.name}"
 
     @property
     def keys(self) -> list[str]:

@@ -86,7 +86,7 @@ def findings(
 
 def commits(table: Table, state: State, conf: Conf, since: int) -> list[Finding]:
     """The table's log holds what the journal says, and nothing else."""
-    path = conf.root / table.path
+    path = conf.at(table)
     ours = {c["version"]: c["task"] for c in state.commits}
     newest = store.version(path)
     found = []

@@ -115,7 +115,7 @@ def of_columns(
     """How many values are missing in what was touched, and what they are in the mean, beside earlier releases."""
     gate = conf.gate
     for it in changed.values():
-        for column in () if it.table.is_source else figures.of_columns(conf.root, it, gate.most_rows):
+        for column in () if it.table.is_source else figures.of_columns(conf, it, gate.most_rows):
             if column.rows < gate.min_rows:
                 continue
             told = [("empty share", column.empty, gate.slack_empty), ("mean", column.mean, 0.0)]

@@ -128,7 +128,7 @@ class Builder:
         return Log(self.path(table))
 
     def path(self, table: Table) -> Place:
-        return self.conf.root / table.path
+        return self.conf.at(table)
 
     @staticmethod
     def schema(table: Table) -> StructType:

@@ -9,7 +9,7 @@ import tomllib
 from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
@@ -17,6 +17,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from lake.core.errors import WrongUse
 from lake.engine.place import Place, named
 from lake.engine.s3 import CREDENTIALS, SCHEMES, Settings
+
+if TYPE_CHECKING:
+    from lake.core.table import Table
 
 KEY_BYTES = 32
 """The key of the pseudonyms has at least so many."""
@@ -209,6 +212,19 @@ class Conf(BaseSettings):
     @property
     def root(self) -> Place:
         return self.place(self.lake.root)
+
+    @property
+    def restricted(self) -> Place:
+        """The zone of tables with personal data in clear; the root is that of all others."""
+        return self.root / "restricted"
+
+    def zone(self, table: Table) -> Place:
+        """The zone that a table, and whatever holds rows of it, lies in."""
+        return self.restricted if table.restricted else self.root
+
+    def at(self, table: Table) -> Place:
+        """Where a table lies."""
+        return self.zone(table) / table.path
 
     @property
     def raw(self) -> Place:

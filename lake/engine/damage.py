@@ -48,7 +48,7 @@ class Damage:
 
 def of(table: Table, state: State, conf: Conf, *, deep: bool = False) -> list[Damage]:
     """Everything that is wrong with a table; `deep` reads its data files, too, and not only their names and sizes."""
-    path = conf.root / table.path
+    path = conf.at(table)
     if state.version < 0 and store.version(path) < 0:
         return []
     found = [*_of_log(path, table.id, state)] or [*_of_checkpoints(path, table.id)]
@@ -199,8 +199,8 @@ def repair(conf: Conf, journal: Journal, tables: Sequence[Table], chosen: Sequen
     states = journal.states()
     now = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
     for table, found in known(conf, journal, tables, chosen, deep=True).items():
-        state, path = states.get(table.id, State()), conf.root / table.path
-        aside = conf.root / ("restricted" if table.restricted else "") / ASIDE / f"{table.id}-{now}"
+        state, path = states.get(table.id, State()), conf.at(table)
+        aside = conf.zone(table) / ASIDE / f"{table.id}-{now}"
         needless = [d for d in found if d.part == "checkpoint" and d.file]
         if needless:
             _move([d.file for d in needless if d.file], path, aside)
@@ -212,7 +212,7 @@ def repair(conf: Conf, journal: Journal, tables: Sequence[Table], chosen: Sequen
         if found:
             done += [str(d) for d in found]
             _give_up(table, state, found, journal, path, aside)
-            done.append(f"{table.id} is made anew; what was damaged lies in {aside.relative_to(conf.root)}")
+            done.append(f"{table.id} is made anew; what was damaged lies in {aside}")
     return done
 
 

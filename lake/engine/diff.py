@@ -60,7 +60,7 @@ def between(conf: Conf, before: Release, after: Release, tables: Sequence[Table]
         if change.before == change.after:
             continue
         if a and b:
-            _compare(change, conf.root, table, a, b, limit)
+            _compare(change, conf, table, a, b, limit)
         else:
             change.added, change.gone = b.get("rows", 0), a.get("rows", 0)
         if change.differs:
@@ -68,10 +68,10 @@ def between(conf: Conf, before: Release, after: Release, tables: Sequence[Table]
     return found
 
 
-def _compare(change: Change, root: Place, table: Table, a: dict[str, Any], b: dict[str, Any], limit: int) -> None:
+def _compare(change: Change, conf: Conf, table: Table, a: dict[str, Any], b: dict[str, Any], limit: int) -> None:
     for version in (a["version"], b["version"]):
-        check_readable(root, table, version)
-    path = root / table.path
+        check_readable(conf, table, version)
+    path = conf.at(table)
     logs = Log(path, a["version"]), Log(path, b["version"])
     shared = set(logs[0].files()) & set(logs[1].files())
     only = [[f for f in log.files() if f not in shared] for log in logs]

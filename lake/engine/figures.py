@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from lake.core.expect import Expectation
 from lake.core.table import SLICE, Column, Table
 from lake.engine import store
+from lake.engine.conf import Conf
 from lake.engine.control import State
-from lake.engine.place import Place
 from lake.engine.plan import commits_since
 
 if TYPE_CHECKING:
@@ -60,14 +60,14 @@ def touched(table: Table, state: State, since: int) -> Touched | None:
     return Touched(table, state.version, days)
 
 
-def of_columns(root: Place, it: Touched, most: int) -> list[ColumnFigures]:
+def of_columns(conf: Conf, it: Touched, most: int) -> list[ColumnFigures]:
     """Figures of the columns that may lack a value or are measured; personal ones aside."""
     judged = [c for c in it.table.columns if not c.pii and not c.key and (c.null or _measured(c.stored))]
     if not judged:
         return []
     names = [c.name for c in judged]
     rows, _ = store.sampled(
-        root / it.table.path, most, at=it.version, columns=names, where=_where(it.table, _any_of(it.days))
+        conf.at(it.table), most, at=it.version, columns=names, where=_where(it.table, _any_of(it.days))
     )
     return [_figures(c, rows[c.name]) for c in judged] if rows.num_rows else []
 
@@ -105,13 +105,13 @@ class TooLarge(Exception):
 
 
 def frames(
-    root: Place, asked: Expectation, changed: Mapping[str, Touched], states: Mapping[str, State], most: int
+    conf: Conf, asked: Expectation, changed: Mapping[str, Touched], states: Mapping[str, State], most: int
 ) -> list[pd.DataFrame]:
     """The rows that an expectation gets of each table that it reads: of the newest touched periods, `most` at most.
 
     Raises TooLarge if not even one period, or a table without periods, is small enough.
     """
-    there = {t.id: _slices(root, t, states) for t in asked.inputs if t.refresh.by}
+    there = {t.id: _slices(conf, t, states) for t in asked.inputs if t.refresh.by}
     chosen = _periods(asked, changed, there.values(), most)
     found = []
     for table, columns in asked.reads:
@@ -121,21 +121,19 @@ def frames(
         if version < 0:
             rows = pa.schema([(c, pa.null()) for c in columns]).empty_table()
         else:
-            rows, every = store.sampled(root / table.path, most, at=version, columns=columns, where=_where(table, part))
+            rows, every = store.sampled(conf.at(table), most, at=version, columns=columns, where=_where(table, part))
             if every > 1:
                 raise TooLarge(f"{table.id} has more rows than gate.most_rows")
         found.append(floats(rows).to_pandas(date_as_object=False))
     return found
 
 
-def _slices(root: Place, table: Table, states: Mapping[str, State]) -> Counter[date]:
+def _slices(conf: Conf, table: Table, states: Mapping[str, State]) -> Counter[date]:
     """How many rows each slice of a table has."""
     state = states.get(table.id, State())
     if state.version < 0:
         return Counter()
-    rows, _ = store.sampled(
-        root / table.path, sys.maxsize, at=state.version, columns=[SLICE], where=_where(table, None)
-    )
+    rows, _ = store.sampled(conf.at(table), sys.maxsize, at=state.version, columns=[SLICE], where=_where(table, None))
     return Counter({e["values"]: e["counts"] for e in pc.value_counts(rows[SLICE]).to_pylist()})
 
 

@@ -189,7 +189,7 @@ def _rows(
     """The rows that an expectation is about; None, and a word about it in the verdict, if there are none to judge."""
     held, why = None, ""
     try:
-        read = figures.frames(conf.root, asked, changed, states, conf.gate.most_rows)
+        read = figures.frames(conf, asked, changed, states, conf.gate.most_rows)
         rows = asked.frame(*read) if len(read[0]) else read[0]
         why = "" if len(rows) else "there are no rows"
     except figures.TooLarge as e:

@@ -107,4 +107,4 @@ def _tables(conf: Conf, *, deep: bool) -> str:
         more = f"; and {len(found) - 3} more" if len(found) > 3 else ""
         raise LakeError("; ".join(map(str, found[:3])) + more, hint="./spark-submit.sh repair mends them.")
     read = "every data file read" if deep else "every data file in its size"
-    return f"{sum(store.version(conf.root / t.path) >= 0 for t in TABLES)} tables, every commit in the journal, {read}"
+    return f"{sum(store.version(conf.at(t)) >= 0 for t in TABLES)} tables, every commit in the journal, {read}"

@@ -138,7 +138,7 @@ class Measure:
         when = (delivered, "in", [date.fromisoformat(d) for d in days]) if days is not None else (
             delivered, "<=", date.fromisoformat(until))  # fmt: skip
         read = store.rows(
-            self.conf.root / table.path,
+            self.conf.at(table),
             at=self.states[table.id].version,
             columns=list(dict.fromkeys([*names, delivered])),
             where=[("_ok", "=", True), when],

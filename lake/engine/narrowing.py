@@ -53,7 +53,7 @@ class Narrowing:
         entry = self.release.tables.get(table.id)
         if entry is None:
             raise WrongUse(f"Release {self.release.number} does not hold {table.id}.")
-        check_readable(self.conf.root, table, entry["version"])
+        check_readable(self.conf, table, entry["version"])
         return int(entry["version"])
 
     def task(self, table: Table) -> Row | None:
@@ -73,20 +73,18 @@ class Narrowing:
     def read(self, table: Table, version: int, where: pc.Expression | None) -> pa.Table:
         """Good rows of a version: what is promised, the slice, and of typed tables the file of each."""
         schema = arrow(table)
-        stored = (
-            {f.name for f in Log(self.conf.root / table.path, version)._table.schema().fields} if version > 0 else ()
-        )
+        stored = {f.name for f in Log(self.conf.at(table), version)._table.schema().fields} if version > 0 else ()
         more = [(SLICE, pa.date32()), *([("_file", pa.string()), ("_dt", pa.date32())] if table.is_typed else [])]
         for name, kind in more:
             if name in stored:
                 schema = schema.append(pa.field(name, kind))
-        files = Log(self.conf.root / table.path, version).files() if version > 0 else []
+        files = Log(self.conf.at(table), version).files() if version > 0 else []
         if not files:
             return schema.empty_table()
         if table.is_typed:
             where = all_of([ds.field("_ok"), *([where] if where is not None else [])])
         known = schema.append(pa.field("_ok", pa.bool_())) if table.is_typed else schema
-        there = place.files(self.conf.root / table.path)
+        there = place.files(self.conf.at(table))
         read = ds.dataset(files, schema=known, format="parquet", filesystem=there)
         return read.to_table(columns=schema.names, filter=where)
 

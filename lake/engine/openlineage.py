@@ -167,7 +167,7 @@ class Events:
 
     def _statistics(self, table: Table, state: State) -> dict[str, int]:
         """What the commit wrote: rows (copied ones too), bytes, files."""
-        added = [a for e in store.entries(self.conf.root / table.path, state.version) or [] if (a := e.get("add"))]
+        added = [a for e in store.entries(self.conf.at(table), state.version) or [] if (a := e.get("add"))]
         rows = sum(json.loads(a["stats"])["numRecords"] for a in added if a.get("stats"))
         return {"rowCount": rows, "size": sum(a["size"] for a in added), "fileCount": len(added)}
 

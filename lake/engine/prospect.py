@@ -93,7 +93,7 @@ def check_known(conf: Conf, tables: Sequence[Table], journal: Journal) -> None:
     journal.check_whole()
     if any(journal.of("task")):
         return
-    if there := [t.id for t in tables if store.version(conf.root / t.path) > 0]:
+    if there := [t.id for t in tables if store.version(conf.at(t)) > 0]:
         raise LakeError(
             f"The journal of {conf.root} is empty, but {len(there)} tables were written ({there[0]}).",
             hint="`lake doctor --rebuild-control` writes it anew from the tables.",

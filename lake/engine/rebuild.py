@@ -51,7 +51,7 @@ def _commits(conf: Conf, tables: Sequence[Table]) -> list[tuple[datetime, str, i
     """What each of our commits says of itself: when, of which table, its version, its words; by sequence number."""
     found = []
     for table in tables:
-        path = conf.root / table.path
+        path = conf.at(table)
         for at in range(store.first(path), store.version(path) + 1) if store.version(path) >= 0 else ():
             try:
                 words = store.said(path, at)
@@ -95,7 +95,7 @@ def _placed(
 
 def _last_folder(conf: Conf, tables: Sequence[Table]) -> int:
     """The highest sequence number that data files were ever written for; a new task must not get one of these."""
-    folders = [p.name for t in tables for p in (conf.root / t.path / store.DATA).glob("*")]
+    folders = [p.name for t in tables for p in (conf.at(t) / store.DATA).glob("*")]
     return max((int(n) for n in folders if n.isdigit()), default=0)
 
 

@@ -31,7 +31,7 @@ def listed(
     """
     found: list[dict[str, Any]] = []
     for table in chosen:
-        path = conf.root / table.path
+        path = conf.at(table)
         if table.is_source:
             found += [f for f in _files(journal, table, rule) if since is None or f["first_seen"] >= since.isoformat()]
         elif store.version(path) >= 0:

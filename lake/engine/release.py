@@ -178,9 +178,9 @@ def gone(journal: Journal, table: str, at: int) -> LakeError | None:
     return None
 
 
-def check_readable(root: Place, table: Table, at: int) -> None:
+def check_readable(conf: Conf, table: Table, at: int) -> None:
     """Raise LakeError if a version of a table is not whole on storage, with the reason if the journal knows it."""
-    path = root / table.path
+    path = conf.at(table)
     try:
         files = store.Log(path, at).files()
         there = place.sizes(path, files)
@@ -192,7 +192,7 @@ def check_readable(root: Place, table: Table, at: int) -> None:
         said = e.message
     if said:
         hint = "`lake doctor --deep` names what is damaged; ./spark-submit.sh repair mends it for the next release."
-        raise gone(Journal(root), table.id, at) or LakeError(said, hint=hint)
+        raise gone(Journal(conf.root), table.id, at) or LakeError(said, hint=hint)
 
 
 def rollback(conf: Conf, to: int | None = None) -> Release:
@@ -261,7 +261,7 @@ class Lake:
         """The table's released version, once it is known to be whole."""
         at = self.version(table)
         if at is not None:
-            check_readable(self.conf.root, table, at)
+            check_readable(self.conf, table, at)
         return at
 
     def pandas(self, name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -279,9 +279,7 @@ class Lake:
         """Columns of a released table's rows that satisfy all of `where`, as Arrow. The release must have the table."""
         table = self.named(name)
         good = [("_ok", "=", True)] if table.is_typed else []
-        return store.rows(
-            self.conf.root / table.path, at=self._readable(table), columns=columns, where=[*good, *where] or None
-        )
+        return store.rows(self.conf.at(table), at=self._readable(table), columns=columns, where=[*good, *where] or None)
 
     @property
     def spark(self) -> SparkSession:
@@ -299,7 +297,7 @@ class Lake:
             from lake.engine.session import empty
 
             return empty(self.spark, table.schema)
-        rows = self.spark.read.format("delta").option("versionAsOf", at).load(str(self.conf.root / table.path))
+        rows = self.spark.read.format("delta").option("versionAsOf", at).load(str(self.conf.at(table)))
         return (rows.where("_ok") if table.is_typed else rows).select([c.name for c in table.columns])
 
     def sql(self, query: str, **values: Any) -> DataFrame:
@@ -318,5 +316,5 @@ class Lake:
                     body = f"SELECT {typed} WHERE false"
                 else:
                     good = "WHERE _ok" if t.is_typed else ""
-                    body = f"SELECT {columns} FROM delta.`{self.conf.root / t.path}` VERSION AS OF {at} {good}"
+                    body = f"SELECT {columns} FROM delta.`{self.conf.at(t)}` VERSION AS OF {at} {good}"
                 self.spark.sql(f"CREATE OR REPLACE VIEW {t.sql_name} AS {body}")

@@ -184,7 +184,7 @@ class Tracer:
     def _bronze(self, table: Table, rows: pa.Table) -> pa.Table:
         """The delivered lines that may be the rows."""
         [source] = table.inputs
-        path = self.conf.root / source.path
+        path = self.conf.at(source)
         files = Log(path, self.rows.versions(table)[source.id]).files()
         schema = to_arrow_schema(records.bronze_schema(source), timestamp_utc=True)
         where = ds.field("_file").isin(rows.column("_file").unique())

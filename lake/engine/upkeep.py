@@ -39,7 +39,7 @@ def maintain(
     run = f"maintain-{now:%Y-%m-%d}-{journal.rows[-1].seq + 1 if journal.rows else 1}"
     states, kept, done = journal.states(), horizon(conf, journal, now), []
     for table in tables if chosen is None else chosen:
-        state, path = states.get(table.id, State()), conf.root / table.path
+        state, path = states.get(table.id, State()), conf.at(table)
         if state.version < 0 or state.lost:
             continue
         if wrong := damage.of(table, state, conf):

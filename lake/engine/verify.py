@@ -132,7 +132,7 @@ def of_audit(lake: Verifier) -> Verdict:
 def _edited(table: Table, state: State, conf: Conf) -> Iterator[tuple[int, str]]:
     """Versions of a whole log of which the journal says something else than the commit does, and what."""
     for said in state.commits:
-        words = store.said(conf.root / table.path, said["version"]) if said["version"] > state.since else {}
+        words = store.said(conf.at(table), said["version"]) if said["version"] > state.since else {}
         wrong = [k for k in ("rows", "hash", "changed", "rejected") if words and said.get(k) != words.get(k)]
         if wrong:
             yield said["version"], ", ".join(wrong)
@@ -272,7 +272,7 @@ class _Aside(Builder):
     """Builds into a folder of its own; bronze, and what the journal says of it, is the lake's."""
 
     def __init__(self, lake: Verifier, side: Place) -> None:
-        self.origin = lake.conf.root
+        self.origin = lake.conf
         sources = {t.id for t in lake.tables if t.is_source}
         facts = [
             r for r in lake.journal.rows if r.subject in sources and r.kind in ("task", "fence", "closed", "aborted")
@@ -283,7 +283,7 @@ class _Aside(Builder):
         super().__init__(lake.spark, conf, Journal(side, ledger), "verify", lake.as_of, lake.tables)
 
     def path(self, table: Table) -> Place:
-        return (self.origin if table.is_source else self.conf.root) / table.path
+        return (self.origin if table.is_source else self.conf).at(table)
 
 
 def _compare(verdict: Verdict, table: Table, reader: Builder, builder: Builder) -> None:

@@ -97,8 +97,8 @@ def _readers() -> Iterator[tuple[Request, bool]]:
 def _personal_data(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
     """The job and the department's stewards read it; nobody else does, an administrator included."""
     for t in (t for t in TABLES if t.restricted):
-        below = t.path.removeprefix("restricted/")
-        objects = [bucket("lake", f"{t.path}/_data/part.parquet"), bucket("restricted", f"{below}/_data/part.parquet")]
+        part = f"{t.path}/_data/part.parquet"
+        objects = [bucket("lake", f"restricted/{part}"), bucket("restricted", part)]
         registered = f"arn:aws:glue:{HERE}:table/{t.domain}_restricted/{t.name}"
         for whose in DEPARTMENTS:
             for thing in objects:

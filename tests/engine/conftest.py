@@ -51,7 +51,7 @@ class FiveTables:
         """Per table what is really in it, by reading all of it."""
         found = {}
         for t in TABLES:
-            path = self.conf.root / t.path
+            path = self.conf.at(t)
             if not t.is_source and path.exists():
                 files = DeltaTable(str(path)).file_uris()
                 rows = self.spark.read.schema(Builder.schema(t)).parquet(*files) if files else None

@@ -61,7 +61,7 @@ def overview(rows: Any, sums: Any) -> Any:
 
 
 TABLES = ordered([numbers, seen, total, overview])
-BY_PATH = {str(CONF.root / t.path): t for t in TABLES}
+BY_PATH = {str(CONF.at(t)): t for t in TABLES}
 
 
 def wanted(of: Table, contents: Sequence[list[Line]]) -> list[Line]:
@@ -447,7 +447,7 @@ class World:
             raise Violation("what was given up stays out", f"{here}: {commit.words}")
         if commit.words and of is not numbers:
             inputs = commit.words["inputs"]
-            contents = [self.logs[str(CONF.root / i.path)][inputs.get(i.id, 0)].lines for i in of.inputs]
+            contents = [self.logs[str(CONF.at(i))][inputs.get(i.id, 0)].lines for i in of.inputs]
             if inputs and commit.lines != wanted(of, contents):
                 raise Violation("a version is what its inputs say", f"{here}: {commit.lines}, not {contents}")
 
@@ -466,7 +466,7 @@ class World:
             self._check_closed(row.subject, at)
         elif row.kind == "aborted":
             self._given_up.add((row.subject, row.body["task"]))
-            log = self.logs.get(str(CONF.root / _named(row.subject).path), [])
+            log = self.logs.get(str(CONF.at(_named(row.subject))), [])
             if any(c.words.get("seq") == row.body["task"] for c in log):
                 raise Violation("what was given up stays out", row)
         elif row.kind == "release":
@@ -476,7 +476,7 @@ class World:
     def _check_closed(self, name: str, at: int) -> None:
         """The commit audit: what was acknowledged is in the table's log, with its number and its run."""
         task = self._tasks[self._closed[name, at]]
-        log = self.logs.get(str(CONF.root / _named(name).path), [])
+        log = self.logs.get(str(CONF.at(_named(name))), [])
         if at >= len(log) or (log[at].words.get("seq"), log[at].words.get("run")) != (task.seq, task.run):
             found = log[at].words if at < len(log) else None
             raise Violation("an acknowledged commit is in its log", f"{name} v{at} is not {task}: {found}")
@@ -523,7 +523,7 @@ class World:
         for of in TABLES:
             self._check_state(of, states.get(of.id, State()))
         landed = sorted(self.raw.items())
-        bronze = self.lines(numbers, version(CONF.root / numbers.path))
+        bronze = self.lines(numbers, version(CONF.at(numbers)))
         if bronze != landed:
             raise Violation("what landed is there once", f"{bronze}, not {landed}")
         for of in TABLES[1:]:
@@ -534,7 +534,7 @@ class World:
         self._check_released(states)
 
     def _check_state(self, of: Table, state: State) -> None:
-        log = self.logs.get(str(CONF.root / of.path), [])
+        log = self.logs.get(str(CONF.at(of)), [])
         lines = log[-1].lines if log else []
         told = (state.version, state.task.seq if state.task else 0, state.rows, state.hash)
         if state.task is None:
@@ -561,11 +561,11 @@ class World:
 
     def lines(self, of: Table, at: int) -> list[Line]:
         """What version `at` of a table holds; nothing where there is no such version."""
-        log = self.logs.get(str(CONF.root / of.path), [])
+        log = self.logs.get(str(CONF.at(of)), [])
         return log[at].lines if 0 <= at < len(log) else []
 
     def _consumed(self, of: Table, at: int) -> dict[str, int]:
-        log = self.logs[str(CONF.root / of.path)]
+        log = self.logs[str(CONF.at(of))]
         said = next((c.words for c in reversed(log[: at + 1]) if c.words), {"inputs": {}})
         return defaultdict(lambda: -1, said["inputs"])
 

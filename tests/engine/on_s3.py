@@ -77,7 +77,7 @@ def mended(where: dict[str, Any]) -> dict[str, Any]:
 
 def spoil(conf: Conf, tables: dict[str, Table]) -> None:
     """Cut off a data file, lose an entry of a log, and lose a whole log."""
-    movements, daily, colours = (conf.root / tables[name].path for name in ("movements", "daily", "colours"))
+    movements, daily, colours = (conf.at(tables[name]) for name in ("movements", "daily", "colours"))
     file = movements / store.Log(movements).files()[0]
     file.write_bytes(file.read_bytes()[:-7])
     (daily / "_delta_log" / f"{1:020d}.json").unlink()

@@ -50,7 +50,7 @@ def run(conf: Conf) -> Night:
     refused: dict[str, str] = {}
     duplicates: set[str] = set()
     for table in TABLES:
-        path = conf.root / table.path
+        path = conf.at(table)
         if table.is_source:
             for body in journal.proven(table.id, states.get(table.id, State())):
                 loaded |= {r["path"]: r for r in body["add"]}

@@ -48,7 +48,7 @@ class Lake:
 
     def commit(self, to: Table, sequence: int, *files: list[dict[str, Any]], gone: tuple[str, ...] = ()) -> int:
         """A version with one more data file per list of rows, and without the `gone` ones."""
-        path = self.conf.root / to.path
+        path = self.conf.at(to)
         typed = to.is_typed
         fields = [*to.schema.jsonValue()["fields"]]
         fields += [{"name": "_ok", "type": "boolean", "nullable": True, "metadata": {}}] if typed else []

@@ -95,7 +95,7 @@ def released(conf: Conf) -> Conf:
     }
     entries = {}
     for t in SHOP:
-        write_deltalake(str(conf.root / t.path), pa.Table.from_pylist(rows[t.id]))
+        write_deltalake(str(conf.at(t)), pa.Table.from_pylist(rows[t.id]))
         entries[t.id] = {"version": 0, "rows": len(rows[t.id]), "hash": "x", "rejected": 0, "through": "2026-03-01"}
     Journal(conf.root).append("night", ("release", "", {"release": 1, "tables": entries, "as_of": "2026-03-01"}))
     return conf

@@ -44,7 +44,7 @@ def test_F04_a_commit_that_the_journal_missed_counts_once(
     second: FiveTables, golden: Golden, crash_at: CrashAt
 ) -> None:
     assert dies(second, crash_at, "committed")
-    logs = {t.id: store.Log(second.conf.root / t.path) for t in TABLES}
+    logs = {t.id: store.Log(second.conf.at(t)) for t in TABLES}
     missed = [t for t in second.journal.open_tasks() if logs[t.subject].transaction() == t.seq]
     assert missed
     check_finished(second, golden)
@@ -121,9 +121,9 @@ def test_F03_a_jvm_that_outlives_its_python_commits_nothing(second: FiveTables, 
     run = after(second, commits)
     run.signal(signal.SIGKILL)
     run.ended()
-    versions = {t.id: store.version(second.conf.root / t.path) for t in TABLES}
+    versions = {t.id: store.version(second.conf.at(t)) for t in TABLES}
     time.sleep(5)
-    assert {t.id: store.version(second.conf.root / t.path) for t in TABLES} == versions
+    assert {t.id: store.version(second.conf.at(t)) for t in TABLES} == versions
     check_finished(second, golden)
 
 
@@ -182,11 +182,11 @@ def test_F10_a_night_does_not_start_without_room(before: FiveTables, small_disk:
 def test_F13_a_folder_that_may_not_be_written_fails_before_any_commit(before: FiveTables, small_disk: Path) -> None:
     lake = copied(before, small_disk / "lake")
     object.__setattr__(lake.conf.disk, "free_mb", 0)
-    versions = {t.id: store.version(lake.conf.root / t.path) for t in TABLES}
+    versions = {t.id: store.version(lake.conf.at(t)) for t in TABLES}
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(Exception, match=r"may not be written|Read-only"):
         lake.night()
-    assert {t.id: store.version(lake.conf.root / t.path) for t in TABLES} == versions
+    assert {t.id: store.version(lake.conf.at(t)) for t in TABLES} == versions
 
 
 @pytest.mark.soak
@@ -206,7 +206,7 @@ def test_F34_dst_nights_and_leap_days_equal_from_scratch(lake: FiveTables, from_
         land(lake.raw, days[n % 4], f"f{n}", [record])
     lake.night()
     check_laws(lake, from_scratch(lake), ["odd days"])
-    daily = store.rows(lake.conf.root / table("daily").path)
+    daily = store.rows(lake.conf.at(table("daily")))
     assert sorted({str(d) for d in daily["on"].to_pylist()}) == sorted(days)
 
 
@@ -299,7 +299,7 @@ def test_F43_a_rewrite_that_a_compaction_came_before_is_refused_and_repeated(
 
     def compact() -> None:
         if threading.current_thread().name == table("movements").id:
-            DeltaTable(str(lake.conf.root / table("movements").path)).optimize.compact()
+            DeltaTable(str(lake.conf.at(table("movements")))).optimize.compact()
 
     monkeypatch.setattr(crash, "die", compact)
     monkeypatch.setattr(crash, "wanted", "opened")

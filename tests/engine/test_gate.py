@@ -48,7 +48,7 @@ class Candidate:
         """Commit these rows as all that the table has; the days that it did not have before are touched."""
         schema = to_arrow_schema(table.schema).append(pa.field(SLICE, pa.date32())).append(pa.field("_ok", pa.bool_()))
         found = pa.Table.from_pylist([r | {SLICE: r["day"], "_ok": True} for r in rows], schema=schema)
-        path = self.conf.root / table.path
+        path = self.conf.at(table)
         write_deltalake(str(path), found, mode="overwrite", schema_mode="overwrite")
         state = self.states.setdefault(table.id, State())
         before = set() if not state.commits else set(state.commits[-1]["all"])

@@ -58,7 +58,7 @@ def test_repair_releases_what_it_mended_though_declarations_above_it_changed(
     assert start("nightly") == 0
     assert start("repair") == 0
     assert "nothing has to be made anew" in caplog.text
-    for file in (lake.conf.root / overview.path).rglob("*.parquet"):
+    for file in lake.conf.at(overview).rglob("*.parquet"):
         file.write_bytes(b"PAR1")
     rule("quantity < 100")
     assert start("repair") == 0

@@ -87,7 +87,7 @@ def check_finished(lake: FiveTables, golden: Golden) -> None:
     assert lake.told() == golden
     assert lake.told() == lake.held()
     assert lake.journal.open_tasks() == []
-    assert all(store.version(lake.conf.root / t.path) >= seen[t.id] for t in TABLES)
+    assert all(store.version(lake.conf.at(t)) >= seen[t.id] for t in TABLES)
 
 
 def test_a_night_passes_many_places(before: FiveTables, crash_at: CrashAt, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_F27_late_corrected_and_withdrawn_files_reach_every_table(lake: FiveTabl
     assert second.exists()
     lake.night()
     check_laws(lake, from_scratch(lake), ["the story above"])
-    balance = lake.spark.read.format("delta").load(str(lake.conf.root / table("balance").path))
+    balance = lake.spark.read.format("delta").load(str(lake.conf.at(table("balance"))))
     rows = {(r["thing"], str(r["month"])): float(r["closing"]) for r in balance.collect()}
     assert rows == {
         ("bolt", "2026-01-01"): 16.0, ("bolt", "2026-02-01"): 16.0, ("bolt", "2026-03-01"): 16.0,
@@ -62,11 +62,11 @@ def test_an_id_that_stands_on_another_day_is_said(lake: FiveTables) -> None:
 def test_F25_a_night_with_nothing_new_writes_nothing(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     lake.night()
-    before = {t.id: store.version(lake.conf.root / t.path) for t in TABLES}
+    before = {t.id: store.version(lake.conf.at(t)) for t in TABLES}
     release = newest(lake.journal)
     again = lake.night()
     assert again.written == []
-    assert {t.id: store.version(lake.conf.root / t.path) for t in TABLES} == before
+    assert {t.id: store.version(lake.conf.at(t)) for t in TABLES} == before
     assert newest(lake.journal) == release
 
 
@@ -91,7 +91,7 @@ def test_F31_a_movement_ninety_days_late_moves_its_day_and_the_months_since(
     lake.night()
 
     def said(name: str) -> list[str]:
-        where = lake.conf.root / table(name).path
+        where = lake.conf.at(table(name))
         return list(store.said(where, store.version(where))["slices"])
 
     assert said("movements") == said("daily") == ["2026-01-06"]
@@ -108,7 +108,7 @@ def test_F46_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: Fiv
     assert second.tables[table("facts").id]["hash"] != first.tables[table("facts").id]["hash"]
     back = rollback(lake.conf)
     assert (back.number, back.tables) == (3, first.tables)
-    rows = store.rows(lake.conf.root / table("facts").path, at=back.tables[table("facts").id]["version"])
+    rows = store.rows(lake.conf.at(table("facts")), at=back.tables[table("facts").id]["version"])
     assert rows["thing"].to_pylist() == ["bolt"]
     with pytest.raises(WrongUse, match="no older release"):
         rollback(lake.conf)  # readers see the first one already
@@ -117,7 +117,7 @@ def test_F46_readers_see_a_whole_release_and_a_rollback_brings_it_back(lake: Fiv
 def test_F22_an_intruder_is_found_before_the_release(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     lake.night()
-    path = str(lake.conf.root / table("daily").path)
+    path = str(lake.conf.at(table("daily")))
     rows = lake.spark.read.format("delta").load(path)
     rows.write.format("delta").mode("append").save(path)
     land(lake.raw, "2026-01-06", "a", [move("2", "nut", "2026-01-06", 3)])

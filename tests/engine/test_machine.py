@@ -41,7 +41,7 @@ def test_F09_a_driver_out_of_memory_leaves_a_free_lease_and_a_clean_next_run(
 def test_F11_a_disk_that_is_full_for_a_log_leaves_its_last_version_whole(
     second: FiveTables, golden: Golden, tmp_path: Path
 ) -> None:
-    daily = second.conf.root / table("daily").path
+    daily = second.conf.at(table("daily"))
     log, kept = daily / "_delta_log", tmp_path / "log"
     log.rename(kept)
     log.mkdir()

@@ -40,7 +40,7 @@ class InABucket(Pretended):
         bucket = f"s3://{objects.bucket().bucket}"
         there = {"lake": LakeSection(root=f"{bucket}/lake", raw=f"{bucket}/raw")}
         self.conf = self.conf.model_copy(update=there | {"s3": S3Section(endpoint=objects.endpoint)})
-        self.path = self.conf.root / OVERVIEW.path
+        self.path = self.conf.at(OVERVIEW)
 
     @staticmethod
     def _write(log: Log, sequence: int) -> Log:

@@ -76,7 +76,7 @@ def test_a_night_tells_of_each_refresh(lake: FiveTables, endpoint: tuple[str, li
     at = lake.journal.states()[table("daily").id].version
     assert output["outputFacets"]["outputStatistics"]["rowCount"] == 1
     assert output["outputFacets"]["outputStatistics"]["fileCount"] == len(
-        store.Log(lake.conf.root / table("daily").path).files()
+        store.Log(lake.conf.at(table("daily"))).files()
     )
     assert output["facets"]["version"]["datasetVersion"] == str(at)
     assert [f["name"] for f in output["facets"]["schema"]["fields"]] == ["thing", "on", "net"]

@@ -249,7 +249,7 @@ def test_a_commit_of_one_thread_does_not_hide_that_of_another() -> None:
     names = [t.id for t in TABLES[:2]]
     with installed() as patch, opened(World()):
         journal, looking, other_is_done = Journal(CONF.root), threading.Event(), threading.Event()
-        logs = {t.id: CONF.root / t.path for t in TABLES}
+        logs = {t.id: CONF.at(t) for t in TABLES}
         for path in logs.values():
             fake_store.create(path, {"columns": 1})
         ours, states = Commits(journal, "run", lambda table: FakeLog(logs[table])), journal.states  # type: ignore[arg-type, return-value]

@@ -101,11 +101,11 @@ class Shop:
 
     def told(self) -> list[tuple[str, str, str]]:
         """Of each stored receipt its id, and the rule it breaks or "" """
-        rows = store.rows(self.conf.root / receipts.path, columns=["id", "_ok", "_errors", "_file"]).to_pylist()
+        rows = store.rows(self.conf.at(receipts), columns=["id", "_ok", "_errors", "_file"]).to_pylist()
         return sorted((r["id"], r["_file"][-7:-6], "" if r["_ok"] else r["_errors"][0]["rule"]) for r in rows)
 
     def days(self) -> dict[int, int]:
-        return {r["on"].day: r["receipts"] for r in store.rows(self.conf.root / by_day.path).to_pylist()}
+        return {r["on"].day: r["receipts"] for r in store.rows(self.conf.at(by_day)).to_pylist()}
 
 
 def order(name: str, line: int = 1) -> Record:

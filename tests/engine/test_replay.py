@@ -76,7 +76,7 @@ def replayed(lake: FiveTables) -> list[str]:
 
 
 def versions(lake: FiveTables) -> dict[str, int]:
-    return {t.id: store.version(lake.conf.root / t.path) for t in TABLES}
+    return {t.id: store.version(lake.conf.at(t)) for t in TABLES}
 
 
 def play(lake: FiveTables, from_scratch: Scratch, rule: Rule, seed: int, cases: int) -> None:
@@ -199,7 +199,7 @@ def test_F44_a_new_column_is_adopted_over_history_without_the_raw_files(lake: Fi
     redeclare(MOVEMENTS, "columns", (*[c if c.name != "quantity" else quantity for c in MOVEMENTS.columns], mood))
     below = [t for t in TABLES if not t.is_source]
     assert MOVEMENTS.id in lake.night(purpose="build", chosen=below).written
-    held = store.rows(lake.conf.root / MOVEMENTS.path, columns=["id", "quantity", "mood"], where=[("_ok", "=", True)])
+    held = store.rows(lake.conf.at(MOVEMENTS), columns=["id", "quantity", "mood"], where=[("_ok", "=", True)])
     assert sorted((r["id"], int(r["quantity"]), r["mood"]) for r in held.to_pylist()) == [
         ("0", 0, None), ("1", 1, "good 1"), ("2", 2, "good 2"),
     ]  # fmt: skip

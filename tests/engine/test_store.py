@@ -45,7 +45,7 @@ class Fake(Real):
     Log, Ledger = fake_store.FakeLog, fake_store.FakeLedger  # type: ignore[assignment]
 
     def __init__(self, root: Path) -> None:
-        self.table, self.journal = CONF.root / numbers.path, root
+        self.table, self.journal = CONF.at(numbers), root
 
     def create(self) -> None:
         fake_store.create(self.table, self.schema(1))

@@ -35,7 +35,7 @@ class Pretended(FiveTables):
     def __init__(self, folder: Path) -> None:
         super().__init__(None, folder / "lake", folder / "raw")  # type: ignore[arg-type]
         (self.conf.root / "_control").mkdir(parents=True)
-        self.path = self.conf.root / OVERVIEW.path
+        self.path = self.conf.at(OVERVIEW)
 
     def log(self, name: str) -> Log:
         store.create(self.path, Builder.schema(OVERVIEW).jsonValue())
@@ -349,7 +349,7 @@ def test_a_lake_with_every_kind_of_damage_is_made_whole(lake: FiveTables, from_s
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5), move("2", "nut", "2026-01-04", 3), "bad"])
     land_things(lake.raw, "2026-01-05", {"bolt": "red", "nut": "blue"})
     first = lake.night().release
-    paths = {name: lake.conf.root / table(name).path for name in ("deliveries", "colours", "daily", "facts")}
+    paths = {name: lake.conf.at(table(name)) for name in ("deliveries", "colours", "daily", "facts")}
     [file] = Log(paths["deliveries"]).files()
     size = (paths["deliveries"] / file).stat().st_size
     (paths["deliveries"] / file).write_bytes((paths["deliveries"] / file).read_bytes()[:-7])

@@ -59,7 +59,7 @@ Damage = Callable[[FiveTables], object]
 
 
 def path(lake: FiveTables, name: str) -> Path:
-    return lake.conf.root / table(name).path
+    return lake.conf.at(table(name))
 
 
 def rewrite(lake: FiveTables, name: str, change: Callable[[pa.Table], pa.Table]) -> None:

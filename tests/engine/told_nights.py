@@ -71,7 +71,7 @@ class Nights:
                 files = {"add": [f.as_record() for f in landing.add], "remove": landing.remove}
                 tasks.append((source, above.version + 1, files))
                 tasks.append((typed, own.version + 1, {"inputs": {source.id: above.version + 1}}))
-                write_deltalake(self.conf.root / typed.path, _rows(typed, self.conf.raw, landing.add), mode="append")
+                write_deltalake(self.conf.at(typed), _rows(typed, self.conf.raw, landing.add), mode="append")
         facts += [("task", t.id, {"inputs": {}, "definition": t.definition, **body}) for t, _, body in tasks]
         opened = journal.append(str(day), *facts)[len(facts) - len(tasks) :]
         said = {"kind": "append", "changed": True, "rows": 1, "hash": "0"}

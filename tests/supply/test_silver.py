@@ -2,6 +2,7 @@
 
 from chispa import assert_df_equality
 
+from lake.engine import conf
 from lake.supply import silver
 
 
@@ -45,7 +46,8 @@ def test_a_receipt_keeps_its_order_line(given, expected):
 
 def test_contacts_of_suppliers_stay_in_the_restricted_zone():
     assert silver.supplier_files.restricted
-    assert silver.supplier_files.path == "restricted/supply/silver/supplier_files"
+    kept = conf.load("test").at(silver.supplier_files)
+    assert kept == conf.HOME / "var" / "test" / "lake" / "restricted" / "supply" / "silver" / "supplier_files"
 
 
 def test_no_product_is_a_part_of_itself(broken):

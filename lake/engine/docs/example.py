@@ -35,7 +35,7 @@ def row(lake: Lake, table: Table) -> Row:
     good = ("_ok", "=", True)
     try:
         some = store.some(
-            lake.conf.root / table.path,
+            lake.conf.at(table),
             LOOKED_AT,
             at=lake.version(table),
             columns=names,

@@ -138,7 +138,7 @@ def rejected(lake: Lake) -> tuple[list[Reject], Counts]:
         if not entry or not entry.get("rejected"):
             continue
         read = store.rows(
-            lake.conf.root / table.path, at=entry["version"], columns=["_errors", "_dt"], where=[("_ok", "=", False)]
+            lake.conf.at(table), at=entry["version"], columns=["_errors", "_dt"], where=[("_ok", "=", False)]
         )
         records = [
             (e[0]["rule"], e[0]["column"], str(d))
