@@ -32,7 +32,7 @@ resource "aws_iam_role_policy" "job" {
     },
     {
       Sid      = "Read", Effect = "Allow", Action = ["s3:GetObject", "s3:GetObjectVersion"]
-      Resource = ["${local.bucket.raw}/*", "${local.bucket.artifacts}/releases/*"]
+      Resource = ["${local.bucket.raw}/*", "${local.bucket.artifacts}/releases/*", "${local.bucket.artifacts}/${local.pseudonym_key}"]
     },
     {
       Sid      = "Write", Effect = "Allow", Action = ["s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload"]
@@ -77,7 +77,6 @@ locals {
     ["_control/journal/", "_control/releases/"],
     flatten([for d in has.of : [for layer in ["gold", "silver"] : "${d}/${layer}/" if contains(local.departments[d].layers, layer)]]),
     length(has.of) == 1 ? [] : ["models/", "report/"], # of all departments at once
-    has.is == "steward" ? [for d in has.of : "restricted/${d}/"] : [],
   ) }
   open_databases = { for role, has in local.roles : role => concat(
     flatten([for d in has.of : [for layer in ["gold", "silver"] : "${d}_${layer}" if contains(local.departments[d].layers, layer)]]),
@@ -125,8 +124,7 @@ resource "aws_iam_role_policy" "people" {
         {
           Sid = "NoPersons", Effect = "Deny", Action = "s3:*"
           Resource = [
-            local.bucket.restricted, "${local.bucket.restricted}/*", "${local.bucket.lake}/restricted/*",
-            local.bucket.raw, "${local.bucket.raw}/*",
+            local.bucket.restricted, "${local.bucket.restricted}/*", local.bucket.raw, "${local.bucket.raw}/*",
           ]
         },
         { Sid = "NoKeyToPersons", Effect = "Deny", Action = "kms:*", Resource = [local.key.restricted, local.key.raw] },

@@ -51,12 +51,11 @@ locals {
       Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.readers.restricted } }
     }]
 
-    # Tables of personal data that lie in the lake's own root are kept from others as well.
-    lake = [{
-      Sid       = "NoStrangers", Effect = "Deny", Principal = "*"
-      Action    = ["s3:GetObject*", "s3:PutObject*", "s3:DeleteObject*"]
-      Resource  = "${local.bucket.lake}/restricted/*"
-      Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.readers.restricted } }
+    # The key of the pseudonyms: put there by hand, read by the job only.
+    artifacts = [{
+      Sid       = "NoStrangers", Effect = "Deny", Principal = "*", Action = "s3:GetObject*"
+      Resource  = "${local.bucket.artifacts}/${local.pseudonym_key}"
+      Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.job } }
     }]
 
     raw = concat(

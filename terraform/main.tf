@@ -38,6 +38,9 @@ locals {
     logs       = { key = null, undo_days = 7 }
   }
 
+  # Where the key of the pseudonyms lies in the artifacts: outside the lake, and no part of any release.
+  pseudonym_key = "pseudonym.key"
+
   # ARNs made of names are known before anything is there, so that a plan shows whole policies.
   bucket = { for zone in keys(local.zones) : zone => "arn:aws:s3:::${aws_s3_bucket.zone[zone].bucket}" }
   key    = { for zone, key in aws_kms_key.zone : zone => key.arn }

@@ -31,6 +31,7 @@ locals {
     role        = local.job
     raw         = aws_s3_bucket.zone["raw"].bucket
     lake        = aws_s3_bucket.zone["lake"].bucket
+    restricted  = aws_s3_bucket.zone["restricted"].bucket
     artifacts   = aws_s3_bucket.zone["artifacts"].bucket
     logs        = aws_s3_bucket.zone["logs"].bucket
     log_group   = aws_cloudwatch_log_group.jobs.name

@@ -169,8 +169,7 @@ resource "aws_cloudtrail" "persons" {
     field_selector {
       field = "resources.ARN"
       starts_with = [
-        "${local.bucket.restricted}/", "${local.bucket.raw}/",
-        "${local.bucket.lake}/restricted/",
+        "${local.bucket.restricted}/", "${local.bucket.raw}/", "${local.bucket.artifacts}/${local.pseudonym_key}",
       ]
     }
   }

@@ -58,10 +58,10 @@ class Company:
         return {t.id: (s.rows, s.hash) for t in TABLES if t.id not in scores and (s := states.get(t.id)) and s.rows}
 
 
-def conf_of(home: Path, name: str, raw: Path) -> Conf:
+def conf_of(home: Path, name: str, raw: Path, restricted: str = "") -> Conf:
     return Conf(
         env=name,
-        lake={"root": str(home / name), "raw": str(raw)},
+        lake={"root": str(home / name), "raw": str(raw), "restricted": restricted},
         spark={"threads": 3},
         disk={"free_mb": 1},
         train={"folds": 2},
@@ -91,8 +91,9 @@ def played(home: Path) -> Company:
 
 
 def built_at_once(company: Company) -> Company:
-    """All that the company's raw zone holds now, in one night, in a lake of its own."""
-    other = Company(company.home, conf_of(company.home, "scratch", company.conf.raw), company.truth)
+    """All that the company's raw zone holds now, in one night, in another lake, with persons in a place of theirs."""
+    conf = conf_of(company.home, "scratch", company.conf.raw, str(company.home / "persons"))
+    other = Company(company.home, conf, company.truth)
     other.results.append(night.run(other.conf, TABLES))
     return other
 

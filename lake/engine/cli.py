@@ -150,7 +150,7 @@ def _status_lines(conf: Conf, journal: Journal, last: Any) -> list[str]:
     rejected = sum(a["rejected"] for a in last.sources.values())
     total = sum(a["lines"] for a in last.sources.values())
     lines.append(f"{total:,} lines delivered, {rejected:,} rejected with a reason  → lake rejected")
-    free = shutil.disk_usage(place.written_on(conf.root)).free / 2**30
+    free = shutil.disk_usage(place.written_on(*conf.zones)).free / 2**30
     holder = lease.holder(conf.root)
     lines.append(f"disk {free:.0f} GB free · lease {'held by pid ' + str(holder.get('pid')) if holder else 'free'}")
     return [lines[0], *lines[1:][-11:]] if len(lines) > 12 else lines
@@ -328,7 +328,8 @@ def doctor(
             if asked:
                 raise WrongUse(
                     f"{what} where jobs run on EMR ({conf.env!r}).",
-                    hint=f"export ROBOLAKE__LAKE__ROOT={conf.lake.root} ROBOLAKE__LAKE__RAW={conf.lake.raw}, "
+                    hint=f"export ROBOLAKE__LAKE__ROOT={conf.lake.root} ROBOLAKE__LAKE__RAW={conf.lake.raw} "
+                    f"ROBOLAKE__LAKE__RESTRICTED={conf.lake.restricted}, "
                     f"then lake doctor --env s3 {way}",
                 )
         found = cloud_health.checks(conf)

@@ -14,7 +14,7 @@ from lake.engine.conf import HOME, KEY_BYTES, Conf
 from lake.engine.health import Check
 from lake.engine.s3 import SCHEMES
 
-ZONES = ("raw", "lake", "logs", "artifacts")
+ZONES = ("raw", "lake", "restricted", "logs", "artifacts")
 APPLY = "terraform apply (terraform/README.md), then fill in conf/ anew"
 
 
@@ -73,6 +73,8 @@ def _bucket(s3: Any, name: str) -> str:
     try:
         s3.head_bucket(Bucket=name)
     except ClientError as e:
+        if code_of(e) == "403":  # personal data is closed to administrators, too
+            return f"{name}, which may not be looked at from here"
         if code_of(e) != "404":
             raise
         raise LakeError(f"there is no bucket {name}.", hint=APPLY) from None
@@ -88,7 +90,7 @@ def _key(conf: Conf, s3: Any) -> str:
             hint=f'set pseudonym_key = "s3://…" in conf/{conf.env}.toml.',
         )
     bucket, _, key = name.partition("://")[2].partition("/")
-    if conf.place(name).resolve().is_relative_to(conf.root.resolve()):
+    if conf.holds(conf.place(name)):
         raise LakeError(f"{name} lies inside the lake.", hint="keep it outside; whoever reads the lake must not.")
     try:
         size = s3.head_object(Bucket=bucket, Key=key)["ContentLength"]

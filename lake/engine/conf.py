@@ -11,7 +11,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from lake.core.errors import WrongUse
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 KEY_BYTES = 32
 """The key of the pseudonyms has at least so many."""
+IN_THE_CLOUD = {"root": "lake", "raw": "raw", "restricted": "restricted"}
+"""Which of Terraform's buckets is which place of the lake."""
 HOME = Path(os.environ.get("ROBOLAKE_HOME") or Path(__file__).resolve().parents[2])
 
 
@@ -36,6 +39,34 @@ class LakeSection(_Section):
     public: str = Field("", description="where the public data sets lie; empty: none are read")
     own: bool = Field(True, description="whether the company's own systems deliver into `raw`")
     demo: bool = Field(False, description="whether a night over an empty raw zone makes a demo company first")
+    restricted: str = Field("", description="where tables with personal data lie; empty: in `restricted` in the root")
+
+    @field_validator("restricted")
+    @classmethod
+    def _is_apart(cls, restricted: str, known: ValidationInfo) -> str:
+        """A zone in or around another place would be copied, swept or opened to readers with it."""
+        root = known.data.get("root", "")
+        if restricted and restricted.startswith(SCHEMES) != root.startswith(SCHEMES):
+            raise PydanticCustomError("kind", "has to lie on {kind}, as the root {root} does", {
+                "kind": "S3" if root.startswith(SCHEMES) else "a disk", "root": root})  # fmt: skip
+        for key in ("root", "raw", "public") if restricted else ():
+            other = known.data.get(key, "")
+            usual = key == "root" and _parts(restricted) == [*_parts(root), "restricted"]
+            if other and not usual and _within_each_other(restricted, other):
+                raise PydanticCustomError("apart", "lies in or around {at}, lake.{key}", {"at": other, "key": key})
+        return restricted
+
+
+def _within_each_other(one: str, other: str) -> bool:
+    """Whether one of two places, as configurations name them, is or holds the other."""
+    if one.startswith(SCHEMES) != other.startswith(SCHEMES):
+        return False
+    return all(a == b for a, b in zip(_parts(one), _parts(other), strict=False))
+
+
+def _parts(path: str) -> list[str]:
+    whole = path.partition("://")[2] if path.startswith(SCHEMES) else os.path.realpath(HOME / path)
+    return [part for part in whole.split("/") if part]
 
 
 class SparkSection(_Section):
@@ -216,7 +247,11 @@ class Conf(BaseSettings):
     @property
     def restricted(self) -> Place:
         """The zone of tables with personal data in clear; the root is that of all others."""
-        return self.root / "restricted"
+        return self.place(self.lake.restricted) if self.lake.restricted else self.root / "restricted"
+
+    @property
+    def zones(self) -> tuple[Place, Place]:
+        return self.root, self.restricted
 
     def zone(self, table: Table) -> Place:
         """The zone that a table, and whatever holds rows of it, lies in."""
@@ -225,6 +260,15 @@ class Conf(BaseSettings):
     def at(self, table: Table) -> Place:
         """Where a table lies."""
         return self.zone(table) / table.path
+
+    def holds(self, path: Place) -> bool:
+        """Whether a file lies in the lake."""
+        return any(path.resolve().is_relative_to(zone.resolve()) for zone in self.zones)
+
+    def elsewhere(self, root: str, restricted: str) -> Conf:
+        """The same, with the lake at another place. Raises ValidationError if the zone cannot lie there."""
+        lake = LakeSection(**self.lake.model_dump() | {"root": root, "restricted": restricted})
+        return self.model_copy(update={"lake": lake})
 
     @property
     def raw(self) -> Place:
@@ -292,7 +336,7 @@ def _in_the_cloud(file: Path) -> dict[str, str]:
     """The buckets that Terraform made, as places of the lake; none as long as it has not."""
     try:
         told = json.loads(file.read_text(encoding="utf-8"))
-        return {"root": f"s3://{told['lake']}", "raw": f"s3://{told['raw']}"}
+        return {key: f"s3://{told[zone]}" for key, zone in IN_THE_CLOUD.items()}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
 

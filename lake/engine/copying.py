@@ -7,13 +7,15 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from itertools import product
 from typing import Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from lake.core.errors import LakeError, WrongUse
 from lake.engine import lease, place
-from lake.engine.conf import load
+from lake.engine.conf import Conf, load
 from lake.engine.control import Journal
 from lake.engine.place import Place
 from lake.engine.verb import Debug, Env, Json, print_json
@@ -34,22 +36,24 @@ class Copied:
     known: int = 0
 
 
-def copied(root: Place, to: Place) -> Copied:
-    """Make `to` the same lake as `root`; what is the same there already is left. Each file's SHA-256 is compared.
+def copied(here: Conf, there: Conf) -> Copied:
+    """Make the lake that `there` names the same as that of `here`, zone by zone; what is the same there already is
+    left. Each file's SHA-256 is compared.
 
     Raises WrongUse if another lake lies there.
     """
-    if to.is_relative_to(root) or root.is_relative_to(to):
-        raise WrongUse(f"{to} and {root} lie in each other.", hint="copy to a place outside the lake.")
-    with lease.held(root, "copy"), lease.held(to, "copy"):
-        _check_same(Journal(root), Journal(to))
+    for one, other in product(here.zones, there.zones):
+        if other.is_relative_to(one) or one.is_relative_to(other):
+            raise WrongUse(f"{other} and {one} lie in each other.", hint="copy to a place outside the lake.")
+    with lease.held(here.root, "copy"), lease.held(there.root, "copy"):
+        _check_same(Journal(here.root), Journal(there.root))
         done = Copied()
-        steps: list[list[tuple[str, ...]]] = [[] for _ in range(STEPS)]
-        for parts in _files(root):
-            steps[_step(parts)].append(parts)
+        steps: list[list[tuple[Place, Place]]] = [[] for _ in range(STEPS)]
+        for parts, file, to in _files(here, there):
+            steps[_step(parts)].append((file, to))
         with ThreadPoolExecutor(SIDE_BY_SIDE) as side_by_side:
             for step in steps:
-                for size, known in side_by_side.map(lambda p: _put(root.joinpath(*p), to.joinpath(*p)), sorted(step)):
+                for size, known in side_by_side.map(lambda pair: _put(*pair), sorted(step)):
                     done.files, done.bytes, done.known = done.files + 1, done.bytes + size, done.known + known
                 log.info("%d files copied and compared", done.files)
     return done
@@ -62,17 +66,19 @@ def _check_same(here: Journal, there: Journal) -> None:
         raise WrongUse(f"Another lake lies in {there.root}.", hint="copy to an empty place.")
 
 
-def _files(root: Place) -> Iterator[tuple[str, ...]]:
-    start = len(root.parts)
-    for file in root.rglob("*"):
-        parts = file.parts[start:]
-        if (
-            parts not in LEFT_OUT
-            and parts[0] != "_scratch"
-            and not parts[-1].endswith(".unfinished")
-            and file.is_file()
-        ):
-            yield parts
+def _files(here: Conf, there: Conf) -> Iterator[tuple[tuple[str, ...], Place, Place]]:
+    """Each file: its name in its zone, where it lies, and where it belongs."""
+    for zone, to in zip(here.zones, there.zones, strict=True):
+        for file in zone.rglob("*"):
+            parts = file.parts[len(zone.parts) :]
+            if (
+                parts not in LEFT_OUT
+                and parts[0] != "_scratch"
+                and not parts[-1].endswith(".unfinished")
+                and (zone == here.restricted or not file.is_relative_to(here.restricted))
+                and file.is_file()
+            ):
+                yield parts, file, to.joinpath(*parts)
 
 
 def _step(parts: tuple[str, ...]) -> int:
@@ -99,14 +105,20 @@ def _digest(file: Place) -> tuple[str, int]:
 
 def copy(
     to: Annotated[str, typer.Option(help="a folder, or a URL of S3")],
+    restricted: Annotated[str, typer.Option(help="where tables with personal data go; usually TO/restricted")] = "",
     env: Env = "local",
     as_json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Copy the whole lake to another place, and compare every file."""
-    conf = load(env)
-    done = copied(conf.root, conf.place(to))
-    said: dict[str, Any] = asdict(done) | {"from": str(conf.root), "to": str(conf.place(to))}
+    here = load(env)
+    try:
+        there = here.elsewhere(to, restricted)
+    except ValidationError as e:
+        raise WrongUse(f"--restricted {restricted} {e.errors()[0]['msg']}.", hint="name another place.") from None
+    done = copied(here, there)
+    said: dict[str, Any] = asdict(done) | {"from": str(here.root), "to": str(there.root)}
+    said["restricted"] = str(there.restricted)
     if as_json:
         print_json(said)
     else:

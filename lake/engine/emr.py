@@ -33,6 +33,7 @@ class Cloud:
     role: str
     raw: str
     lake: str
+    restricted: str
     artifacts: str
     logs: str
     log_group: str
@@ -89,6 +90,7 @@ def job_run(cloud: Cloud, job: str, arguments: Sequence[str], *, token: str, siz
         f"spark.emr-serverless.driverEnv.{SAYS_HOW_IT_ENDS}": 1,
         "spark.emr-serverless.driverEnv.ROBOLAKE__LAKE__ROOT": f"s3://{cloud.lake}",
         "spark.emr-serverless.driverEnv.ROBOLAKE__LAKE__RAW": f"s3://{cloud.raw}",
+        "spark.emr-serverless.driverEnv.ROBOLAKE__LAKE__RESTRICTED": f"s3://{cloud.restricted}",
     }
     return {
         "applicationId": cloud.application,

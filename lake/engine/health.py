@@ -35,6 +35,7 @@ def checks(conf: Conf, *, deep: bool = False) -> list[Check]:
         ("jars", lambda _: f"{len(jars.verified(*jars.locks(on_s3=conf.is_on_s3)))} as locked"),
         ("spark", prospect.check_master),
         ("disk", _disk),
+        ("restricted zone", _restricted),
         ("raw zone", _raw),
         ("lease", _lease),
         ("journal", _journal),
@@ -61,11 +62,16 @@ def _java(_: Conf) -> str:
 
 
 def _disk(conf: Conf) -> str:
-    disk = place.written_on(conf.root)
+    disk = place.written_on(*conf.zones)
     free = shutil.disk_usage(disk).free // 2**20
     if free < conf.disk.free_mb:
         raise LakeError(f"{free} MB free at {disk}, a night needs {conf.disk.free_mb}", hint="make room.")
     return f"{free:,} MB free at {disk}"
+
+
+def _restricted(conf: Conf) -> str:
+    place.check_writable(conf.restricted)
+    return str(conf.restricted)
 
 
 def _raw(conf: Conf) -> str:

@@ -37,7 +37,7 @@ from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.door import said_safely
 from lake.engine.intake import Landing
-from lake.engine.prospect import Prospect, check_disk, has_news, prospect
+from lake.engine.prospect import Prospect, check_disk, check_zone, has_news, prospect
 from lake.engine.session import for_work, no_space, session
 from lake.engine.work import Outcome, Scorer
 
@@ -91,6 +91,8 @@ def run(
     with lease.held(conf.root, purpose, wait_s=wait_s):
         crash.point("leased")
         journal = Journal(conf.root)
+        if purpose != "repair":
+            check_zone(conf, tables, journal)
         started = time.monotonic()
         ahead = prospect(conf, journal, tables, day=day, since=since, chosen=chosen)
         if ahead.idle:

@@ -11,12 +11,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lake.core.errors import LakeError
 from lake.engine.s3 import SCHEMES, S3Path, Settings, at
 
 if TYPE_CHECKING:
     from pyarrow.fs import SubTreeFileSystem
 
 Place = Path | S3Path
+PROBE = "_probe"
+"""The file that is put into a folder, and taken away, to see whether that can be done."""
 
 
 def named(path: str, home: Path, settings: Settings) -> Place:
@@ -97,12 +100,26 @@ def worked_on(file: Place) -> Iterator[Path]:
             file.upload(read)
 
 
-def written_on(folder: Place) -> Path:
-    """The folder of this machine whose disk a lake fills: its own, or of one on S3 that for what Spark spills."""
+def written_on(*folders: Place) -> Path:
+    """Of the folders of this machine whose disks a lake fills the one with the least room: its own, or of one on S3
+    that for what Spark spills."""
+    return min(map(_there, folders), key=lambda folder: shutil.disk_usage(folder).free)
+
+
+def _there(folder: Place) -> Path:
     here = Path(os.environ.get("SPARK_LOCAL_DIRS") or tempfile.gettempdir()) if isinstance(folder, S3Path) else folder
     while not here.exists():
         here = here.parent
     return here
+
+
+def check_writable(folder: Place) -> None:
+    """Raise LakeError if no file can be put into the folder; it need not be there yet, but its bucket has to."""
+    if isinstance(folder, S3Path):
+        (folder / PROBE).write_bytes(b"")
+        (folder / PROBE).unlink()
+    elif not os.access(_there(folder), os.W_OK | os.X_OK):
+        raise LakeError(f"{folder} cannot be written.", hint="let this user write there, or name another in conf/.")
 
 
 def copy(file: Place, to: Place) -> None:

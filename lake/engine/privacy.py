@@ -29,7 +29,7 @@ def key_of(conf: Conf) -> bytes:
     said = conf.pseudonym_key or os.environ.get("ROBOLAKE_PSEUDONYM_KEY", "")
     base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     path: Place = conf.place(said) if said else Path(base) / "robolake" / "pseudonym.key"
-    if path.resolve().is_relative_to(conf.root.resolve()):
+    if conf.holds(path):
         raise WrongUse(
             f"The pseudonym key {path} lies inside the lake.", hint="keep it outside; whoever reads the lake must not."
         )

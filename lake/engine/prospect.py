@@ -100,6 +100,17 @@ def check_known(conf: Conf, tables: Sequence[Table], journal: Journal) -> None:
         )
 
 
+def check_zone(conf: Conf, tables: Sequence[Table], journal: Journal) -> None:
+    """Raise WrongUse if restricted tables were written, and none of them lies where `lake.restricted` says."""
+    states = journal.states()
+    written = [t for t in tables if t.restricted and (s := states.get(t.id)) and s.version >= 0 and not s.lost]
+    if written and all(store.version(conf.at(t)) < 0 for t in written):
+        raise WrongUse(
+            f"None of the {len(written)} restricted tables of {conf.root} lies in {conf.restricted}.",
+            hint="name their place as lake.restricted, or move them; ./spark-submit.sh repair makes lost ones anew.",
+        )
+
+
 def _left(conf: Conf) -> tuple[date, date] | None:
     """The days that a backfill in another process has before it: no other run minds them."""
     who = lease.holder(conf.root, lease.BACKFILL)
@@ -165,7 +176,7 @@ def check_master(conf: Conf) -> str:
 
 def check_disk(conf: Conf) -> None:
     """Raise WrongUse if the disk has less free space than a night may need; nothing has been written then."""
-    disk = place.written_on(conf.root)
+    disk = place.written_on(*conf.zones)
     free = shutil.disk_usage(disk).free // 2**20
     if free < conf.disk.free_mb:
         raise WrongUse(

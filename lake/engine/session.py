@@ -174,7 +174,7 @@ def scratch(conf: Conf) -> Path:
 
 def no_space(conf: Conf) -> LakeError:
     """What to say where a disk is full: which of those that a run writes on it is."""
-    full = min((place.written_on(conf.root), scratch(conf)), key=lambda disk: shutil.disk_usage(disk).free)
+    full = min((place.written_on(*conf.zones), scratch(conf)), key=lambda disk: shutil.disk_usage(disk).free)
     return LakeError(f"{full} has no space left.", hint="make room; the same command goes on from there.")
 
 

@@ -249,8 +249,8 @@ def of_scratch(lake: Verifier) -> Verdict:
         and t in {a for c in lake.chosen for a in above([c])}
     ]  # fmt: skip
     verdict.skipped += [f"{t.id}: {stale[t.id]}" for t, _ in lake.there() if t.id in stale and not plan.is_score(t)]
-    side = lake.conf.root / ASIDE
-    place.remove(side)
+    side = lake.conf.elsewhere(*(str(zone / ASIDE) for zone in lake.conf.zones))
+    _remove(side)
     try:
         builder = _Aside(lake, side)
         result = night.Result()
@@ -264,23 +264,27 @@ def of_scratch(lake: Verifier) -> Verdict:
                 verdict.checked += lake.states[table.id].rows
                 _compare(verdict, table, reader, builder)
     finally:
-        place.remove(side)
+        _remove(side)
     return verdict
 
 
-class _Aside(Builder):
-    """Builds into a folder of its own; bronze, and what the journal says of it, is the lake's."""
+def _remove(side: Conf) -> None:
+    for zone in side.zones:
+        place.remove(zone)
 
-    def __init__(self, lake: Verifier, side: Place) -> None:
+
+class _Aside(Builder):
+    """Builds into folders of its own; bronze, and what the journal says of it, is the lake's."""
+
+    def __init__(self, lake: Verifier, side: Conf) -> None:
         self.origin = lake.conf
         sources = {t.id for t in lake.tables if t.is_source}
         facts = [
             r for r in lake.journal.rows if r.subject in sources and r.kind in ("task", "fence", "closed", "aborted")
         ]
-        ledger = Ledger(side / "_control" / "journal", SCHEMA)
+        ledger = Ledger(side.root / "_control" / "journal", SCHEMA)
         ledger.append([vars(r) | {"body": json.dumps(r.body)} for r in facts])
-        conf = lake.conf.model_copy(update={"lake": lake.conf.lake.model_copy(update={"root": str(side)})})
-        super().__init__(lake.spark, conf, Journal(side, ledger), "verify", lake.as_of, lake.tables)
+        super().__init__(lake.spark, side, Journal(side.root, ledger), "verify", lake.as_of, lake.tables)
 
     def path(self, table: Table) -> Place:
         return (self.origin if table.is_source else self.conf).at(table)

@@ -168,7 +168,7 @@ run "as_applied" {
   assert {
     condition = toset(flatten([for field in one(aws_cloudtrail.persons.advanced_event_selector).field_selector : coalesce(field.starts_with, [])])) == toset([
       "arn:aws:s3:::robolake-restricted-111122223333/", "arn:aws:s3:::robolake-raw-111122223333/",
-      "arn:aws:s3:::robolake-lake-111122223333/restricted/",
+      "arn:aws:s3:::robolake-artifacts-111122223333/pseudonym.key",
     ])
     error_message = "The trail does not see all that is personal."
   }

@@ -88,28 +88,27 @@ def _readers() -> Iterator[tuple[Request, bool]]:
             yield Request(who, "s3:GetObject", bucket("lake", "report/index.html")), whose == "company"
             yield Request(who, "s3:PutObject", bucket("lake", "_control/releases/000001.json")), False
             yield Request(who, "s3:DeleteObject", bucket("lake", f"{whose}/gold/x/part.parquet")), False
-            for prefix, may in ((f"{whose}/gold/", True), ("restricted/", False), ("_control/", False), ("", False)):
-                asked = {"s3:prefix": prefix}
-                if not (kind == "steward" and prefix == "restricted/"):
-                    yield Request(who, "s3:ListBucket", bucket("lake"), asked), may
+            for prefix, may in ((f"{whose}/gold/", True), ("_control/", False), ("", False)):
+                yield Request(who, "s3:ListBucket", bucket("lake"), {"s3:prefix": prefix}), may
 
 
 def _personal_data(keys: dict[str, str]) -> Iterator[tuple[Request, bool]]:
     """The job and the department's stewards read it; nobody else does, an administrator included."""
     for t in (t for t in TABLES if t.restricted):
-        part = f"{t.path}/_data/part.parquet"
-        objects = [bucket("lake", f"restricted/{part}"), bucket("restricted", part)]
+        thing = bucket("restricted", f"{t.path}/_data/part.parquet")
         registered = f"arn:aws:glue:{HERE}:table/{t.domain}_restricted/{t.name}"
         for whose in DEPARTMENTS:
-            for thing in objects:
-                yield Request(role(f"analyst-{whose}"), "s3:GetObject", thing), False
-                yield Request(role(f"steward-{whose}"), "s3:GetObject", thing), whose in (t.domain, "company")
+            yield Request(role(f"analyst-{whose}"), "s3:GetObject", thing), False
+            yield Request(role(f"steward-{whose}"), "s3:GetObject", thing), whose in (t.domain, "company")
             yield Request(role(f"analyst-{whose}"), "glue:GetTable", registered), False
             yield Request(role(f"steward-{whose}"), "glue:GetTable", registered), whose in (t.domain, "company")
-        for thing in objects:
-            yield Request(role("job"), "s3:GetObject", thing), True
-            yield Request(ADMIN, "s3:GetObject", thing), False
-            yield Request(STRANGER, "s3:GetObject", thing), False
+        yield Request(role("job"), "s3:GetObject", thing), True
+        yield Request(ADMIN, "s3:GetObject", thing), False
+        yield Request(STRANGER, "s3:GetObject", thing), False
+    pseudonyms = bucket("artifacts", "pseudonym.key")
+    for who in (ADMIN, *(role(f"{kind}-{d}") for d in DEPARTMENTS for kind in ("analyst", "steward"))):
+        yield Request(who, "s3:GetObject", pseudonyms), False
+    yield Request(ADMIN, "s3:PutObject", pseudonyms), True  # whoever makes the lake puts it there
     for whose in DEPARTMENTS:
         analyst, steward = role(f"analyst-{whose}"), role(f"steward-{whose}")
         yield Request(analyst, "s3:ListBucket", bucket("restricted"), {"s3:prefix": f"{whose}/"}), False
@@ -139,6 +138,8 @@ def _the_job(policies: Policies) -> Iterator[tuple[Request, bool]]:
         ("s3:DeleteObjectVersion", bucket("lake", "supply/gold/fct_order_line/part.parquet"), False),
         ("s3:PutBucketPolicy", bucket("lake"), False),
         ("s3:GetObject", bucket("artifacts", "releases/1/robolake.zip"), True),
+        ("s3:GetObject", bucket("artifacts", "pseudonym.key"), True),
+        ("s3:PutObject", bucket("artifacts", "pseudonym.key"), False),
         ("s3:GetObject", bucket("artifacts", "elsewhere/a"), False),
         ("s3:PutObject", bucket("artifacts", "releases/1/robolake.zip"), False),
         ("s3:PutObject", bucket("logs", "emr-serverless/applications/a/log.gz"), True),
@@ -149,6 +150,8 @@ def _the_job(policies: Policies) -> Iterator[tuple[Request, bool]]:
         ("kms:ScheduleKeyDeletion", keys["lake"], False),
         ("iam:PassRole", role("job"), False),
         ("s3:ListBucket", bucket("raw"), True),
+        ("s3:PutObject", bucket("restricted", "supply/silver/supplier_files/part.parquet"), True),
+        ("s3:DeleteObject", bucket("restricted", "_damaged/a/part.parquet"), True),
         ("s3:ListBucket", bucket("restricted"), True),
         ("s3:ListBucket", bucket("logs"), False),
         ("logs:PutLogEvents", log, True),

@@ -15,6 +15,7 @@ FILLED = {
     "role": "arn:aws:iam::123456789012:role/robolake-job",
     "raw": "robolake-raw",
     "lake": "robolake-lake",
+    "restricted": "robolake-restricted",
     "artifacts": "robolake-artifacts",
     "logs": "robolake-logs",
     "log_group": "/aws/emr-serverless/robolake",

@@ -20,6 +20,7 @@ CLOUD = emr.Cloud(
     role="arn:aws:iam::111122223333:role/robolake-job",
     raw="robolake-raw-111122223333",
     lake="robolake-lake-111122223333",
+    restricted="robolake-restricted-111122223333",
     artifacts="robolake-artifacts-111122223333",
     logs="robolake-logs-111122223333",
     log_group="/aws/emr-serverless/robolake",

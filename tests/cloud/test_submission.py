@@ -61,7 +61,7 @@ def lake(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[conf.Conf]:
         runs = aws.client(settings, "emr-serverless")
         ident = runs.create_application(name="robolake", type="SPARK", releaseLabel="emr-spark-8.0.0", clientToken="t")
         s3 = aws.client(settings, "s3")
-        for zone in ("raw", "lake", "artifacts", "logs"):
+        for zone in ("raw", "lake", "restricted", "artifacts", "logs"):
             where = {"LocationConstraint": settings.region}
             s3.create_bucket(Bucket=f"robolake-{zone}", CreateBucketConfiguration=where)
         fill_in(home, application=ident["applicationId"])
@@ -368,6 +368,7 @@ def with_key(lake: conf.Conf, name: str, size: int) -> conf.Conf:
         ("s3://robolake-artifacts/key", 0, "there is no s3://robolake-artifacts/key"),
         ("s3://robolake-artifacts/key", 31, "is shorter than 32 bytes"),
         ("s3://robolake-lake/key", 32, "lies inside the lake"),
+        ("s3://robolake-restricted/key", 32, "lies inside the lake"),
     ],
 )
 def test_the_doctor_says_what_is_wrong_with_the_pseudonym_key(lake: conf.Conf, name: str, size: int, said: str) -> None:
@@ -395,5 +396,6 @@ def test_the_doctor_refuses_what_it_does_not_do_to_a_lake_on_emr(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 2
-    way_out = "export ROBOLAKE__LAKE__ROOT=s3://robolake-lake ROBOLAKE__LAKE__RAW=s3://robolake-raw, "
+    way_out = "export ROBOLAKE__LAKE__ROOT=s3://robolake-lake ROBOLAKE__LAKE__RAW=s3://robolake-raw "
+    way_out += "ROBOLAKE__LAKE__RESTRICTED=s3://robolake-restricted, "
     assert way_out + f"then lake doctor --env s3 {option}" in capsys.readouterr().err

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
+import pyarrow.parquet as pq
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DateType, DecimalType, IntegerType, LongType, StringType, TimestampType
@@ -13,6 +15,7 @@ from pyspark.sql.window import Window
 
 from lake.core.refresh import FORWARD, append, full, history, keyed, latest, slices
 from lake.core.table import Column, source, table
+from lake.engine.s3 import S3Path
 
 HERE = "lake.five.silver"
 WEIGHT = 1
@@ -173,6 +176,46 @@ def overview(rows: DataFrame) -> DataFrame:
 
 TABLES = [deliveries, things, movements, thing_files, last_seen, colours, facts, daily, rolling, balance, overview]
 
+contacts = source(
+    "contacts", HERE, "Whom to ask about a thing, as delivered.", personal=True, format="csv",
+    path="five/contacts/dt=*/*", required=False,
+)  # fmt: skip
+
+
+@table(
+    inputs=[contacts],
+    refresh=append(["thing", "known_on"], by="known_on"),
+    columns=[
+        Column("thing", StringType(), key=True),
+        Column("person", StringType(), null=False, pii="person"),
+        Column("note", StringType(), pii="text"),
+        Column("known_on", DateType(), key=True, parse="_dt"),
+    ],
+)
+def contact_files(records: DataFrame) -> DataFrame:
+    """One row per thing and extract: whom to ask."""
+    return records
+
+
+@table(
+    inputs=[contact_files],
+    refresh=latest(["thing"], newest="known_on", by="known_on"),
+    columns=[
+        Column("thing", StringType(), key=True),
+        Column("person", StringType()),
+        Column("known_on", DateType(), null=False),
+    ],
+)
+def keepers(extracts: DataFrame) -> DataFrame:
+    """One row per thing: who keeps it, as a pseudonym."""
+    return extracts.select("thing", "person", "known_on")
+
+
+PERSONAL = [contacts, contact_files, keepers]
+"""Three more, of which all but the last are restricted."""
+CANARY = "PII-"
+"""What every value of a person begins with."""
+
 
 def land(raw: Path, day: str, name: str, records: Sequence[dict[str, object] | str]) -> Path:
     """Write a file of movements, as records or as raw lines."""
@@ -188,6 +231,23 @@ def land_things(raw: Path, day: str, colours_of: dict[str, str], *, name: str = 
     lines = ["thing,colour", *(f"{t},{c}" for t, c in colours_of.items())]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
+
+
+def land_contacts(raw: Path, day: str, persons: dict[str, str]) -> Path:
+    """Write an extract of contacts; one with no name is rejected, and keeps its note."""
+    path = raw / "five" / "contacts" / f"dt={day}" / "contacts.csv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = ["thing,person,note", *(f"{t},{p and CANARY + p},{CANARY}likes tea" for t, p in persons.items())]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def canaries(file: Path | S3Path) -> int:
+    """How often a file names a person."""
+    data = file.read_bytes()
+    if file.suffix == ".parquet":
+        return str(pq.read_table(BytesIO(data)).to_pylist()).count(CANARY)
+    return data.count(CANARY.encode())
 
 
 def move(id: str, thing: str, at: str, quantity: float, revision: int = 1) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Nights over the five tables in a process of its own, whose Spark knows S3: python -m tests.engine.on_s3 WHERE.
 
-WHERE is JSON: `root`, `raw`, `endpoint`, `days` (a night for each), `chosen` (names of tables), `laws`; or `mended`:
-a backfill, repairs and a journal written anew instead. What came of it is said in JSON on the last line.
+WHERE is JSON: `root`, `raw`, `restricted`, `endpoint`, `days` (a night for each), `chosen` (names of tables), `laws`;
+or `mended`: a backfill, repairs and a journal written anew instead. What came of it is said in JSON on the last line.
 """
 
 from __future__ import annotations
@@ -20,14 +20,16 @@ from lake.engine.conf import Conf
 from lake.engine.control import Journal
 from lake.engine.verify import Verifier
 from tests.engine.conftest import TABLES
+from tests.engine.five_tables import PERSONAL
 
+ALL = [*TABLES, *PERSONAL]
 HOME = Path(__file__).resolve().parents[2]
 
 
 def conf_of(where: dict[str, Any]) -> Conf:
     return Conf(
         env="five",
-        lake={"root": where["root"], "raw": where["raw"]},
+        lake={key: where.get(key, "") for key in ("root", "raw", "restricted")},
         spark={"threads": 2, "driver_memory": "1g"},
         disk={"free_mb": 1},
         intake={"max_withdrawn_share": 1.0},
@@ -37,11 +39,11 @@ def conf_of(where: dict[str, Any]) -> Conf:
 
 def played(where: dict[str, Any]) -> dict[str, Any]:
     """What came of the nights: how each ended, what the tables hold, what a rollback and the laws say."""
-    conf, chosen = conf_of(where), [t for t in TABLES if t.name in where["chosen"]]
-    ended = [night.run(conf, TABLES, day=date.fromisoformat(d), chosen=chosen).exit_code for d in where["days"]]
+    conf, chosen = conf_of(where), [t for t in ALL if t.name in where["chosen"]]
+    ended = [night.run(conf, ALL, day=date.fromisoformat(d), chosen=chosen).exit_code for d in where["days"]]
     states = Journal(conf.root).states()
     held = {t.id: [s.rows, s.rejected, s.hash, s.version] for t in chosen if (s := states.get(t.id))}
-    verdicts = Verifier(conf, TABLES, [], chosen).conclude(where["laws"])
+    verdicts = Verifier(conf, ALL, [], chosen).conclude(where["laws"])
     back = release.rollback(conf)
     return {"ended": ended, "held": held, "laws": [asdict(v) for v in verdicts], "back": back.tables}
 

@@ -12,16 +12,17 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from lake.core.errors import LeaseHeld
-from lake.engine import jars, lease, s3
+from lake.core.errors import LeaseHeld, WrongUse
+from lake.engine import copying, damage, jars, lease, night, s3, upkeep
 from lake.engine.conf import HOME
 from lake.engine.control import Journal
+from lake.engine.place import Place
 from lake.engine.s3 import S3Path
 from lake.simulate import simulate
 from tests import faulty_store, object_store
 from tests.engine import on_s3
 from tests.engine.conftest import TABLES
-from tests.engine.five_tables import land, land_things, move
+from tests.engine.five_tables import PERSONAL, canaries, land, land_contacts, land_things, move
 from tests.object_store import Store
 from tests.tiny_company import FIRST
 
@@ -42,6 +43,7 @@ def raw(tmp_path: Path) -> Path:
     for n, day in enumerate(DAYS):
         land(tmp_path / "raw", day, "a", [move(f"m{n}-{i}", f"t{i % 3}", day, i) for i in range(9)] + ["no record"])
         land_things(tmp_path / "raw", day, {"t0": "red", "t1": "blue" if n < 2 else "green"})
+        land_contacts(tmp_path / "raw", day, {"t0": "Ann", "t1": "Bo" if n < 2 else "Cy", "t2": "" if n else "Di"})
     land(
         tmp_path / "raw",
         DAYS[1],
@@ -85,14 +87,42 @@ def on_a_disk(raw: Path, chosen: list[str]) -> dict[str, Any]:
     )
 
 
-def test_three_nights_on_s3_are_three_nights_on_a_disk(spark: SparkSession, objects: Store, raw: Path) -> None:
-    bucket = objects.bucket()
+def test_three_nights_on_s3_are_three_nights_on_a_disk(
+    spark: SparkSession, objects: Store, raw: Path, tmp_path: Path
+) -> None:
+    """On S3 with persons in a bucket of their own, on a disk with one root for all; copied to such a disk and back."""
+    bucket, persons, names = objects.bucket(), objects.bucket(), [*THREE, *(t.name for t in PERSONAL)]
     uploaded(raw, bucket / "raw")
-    there = on_s3.in_a_process(**where(bucket, objects.endpoint, chosen=THREE))
-    check(there, on_a_disk(raw, THREE))
+    asked = where(bucket, objects.endpoint, chosen=names, restricted=f"s3://{persons.bucket}")
+    check(on_s3.in_a_process(**asked), on_a_disk(raw, names))
     unfinished = [str(f) for f in bucket.rglob("*") if "_temporary" in f.parts or "__magic" in str(f)]
     assert unfinished == []
     assert lease.holder(bucket / "lake") is None
+    check_apart(bucket / "lake", persons)
+
+    conf, one_root = on_s3.conf_of(asked), on_s3.conf_of(asked | {"root": str(tmp_path / "copy"), "restricted": ""})
+    with lease.held(conf.root, "maintain"):
+        upkeep.maintain(conf, Journal(conf.root), on_s3.ALL)
+    back = on_s3.conf_of(
+        asked | {"root": f"s3://{objects.bucket().bucket}", "restricted": f"s3://{objects.bucket().bucket}"}
+    )
+    for here, there in ((conf, one_root), (one_root, back)):
+        copying.copied(here, there)
+        assert damage.known(there, Journal(there.root), on_s3.ALL, on_s3.ALL, deep=True) == {}
+    check_apart(back.root, back.restricted)
+    assert canaries_in(tmp_path / "copy") == canaries_in(tmp_path / "copy" / "restricted") > 0
+    with pytest.raises(WrongUse, match="None of the 2 restricted tables of .* lies in .*/lake/restricted"):
+        night.run(on_s3.conf_of(asked | {"restricted": ""}), on_s3.ALL)
+
+
+def check_apart(root: Place, zone: Place) -> None:
+    """Persons are named in their zone, where departments come first, and nowhere else."""
+    assert canaries_in(root) == 0 < canaries_in(zone)
+    assert {f.parts[len(zone.parts)] for f in zone.rglob("*")} == {"five", "tests"}
+
+
+def canaries_in(folder: Place) -> int:
+    return sum(canaries(f) for f in folder.rglob("*") if f.is_file())
 
 
 @pytest.mark.soak
