@@ -8,20 +8,19 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from lake.core.errors import Fenced, LakeError, LeaseHeld, Unanswered
-from lake.core.table import Table
 from lake.engine import audit, lease, s3, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.s3 import S3Path
 from tests import faulty_store, object_store
+from tests.engine import five_tables as five
 from tests.engine.test_s3 import SCHEMA
 from tests.faulty_store import Door, Fate
 from tests.object_store import Store
@@ -227,16 +226,17 @@ def test_F20_two_who_take_turns_by_lease_lose_none_of_a_hundred_appends(objects:
 def test_F22_what_a_writer_without_the_lease_overwrote_is_found_to_the_last_commit(objects: Store) -> None:
     root = objects.bucket()
     conf = Conf(env="t", lake={"root": f"s3://{root.bucket}", "raw": "raw"}, s3={"endpoint": objects.endpoint})
-    table = cast(Table, SimpleNamespace(path="t", id="t"))
-    store.create(root / "t", SCHEMA)
+    table = five.movements
+    path = conf.at(table)
+    store.create(path, SCHEMA)
     state = State()
     for seq in range(1, 9):
-        at = store.Log(root / "t").commit(seq, {"seq": seq})
+        at = store.Log(path).commit(seq, {"seq": seq})
         state.commits.append({"version": at, "task": seq, "changed": False})
     assert audit.commits(table, state, conf, -1) == []
     overwritten = (2, 5, 8)
     for at in overwritten:  # as a writer does that only looks, and then puts
-        entry = root / "t" / "_delta_log" / f"{at:020d}.json"
+        entry = path / "_delta_log" / f"{at:020d}.json"
         entry.write_text(entry.read_text().replace(f'\\"seq\\": {at}', '\\"seq\\": 99'))
         assert json.loads(entry.read_text().splitlines()[-1])
     said = [f.said for f in audit.commits(table, state, conf, -1)]
