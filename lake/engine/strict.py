@@ -11,8 +11,6 @@ LONGEST_RECORD = 1 << 20
 """Bytes of a line; a longer one is rejected unread."""
 MOST_CELLS = 20_000
 """Of a line of csv; Spark's parser gives the whole table up at some more."""
-_TWO_CLOSED = r"\}[^}]*\}"
-"""Where only one brace closes, and it ends the line, nothing stands behind the object."""
 _BACKSLASH = r"\\\\"
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _HALF_OR_NUL = r"\\u([dD][89a-fA-F]|0000)"
@@ -42,7 +40,7 @@ def is_one_object(line: SparkColumn, read: str, names: Iterable[str]) -> SparkCo
     read    the column in which the line was parsed, with a field for each of `names`
     """
     differ = F.when(_names_are_known(line, read, names), F.lit(True)).otherwise(_names_differ(line))
-    alone = F.when(F.rlike(line, F.lit(_TWO_CLOSED)), _is_alone(line)).otherwise(F.lit(True))
+    alone = F.when(_closes_once(line), F.lit(True)).otherwise(_is_alone(line))
     whole = F.when(F.contains(line, F.lit(r"\u")), _has_whole_characters(line)).otherwise(F.lit(True))
     return differ & alone & whole
 
@@ -57,13 +55,18 @@ def _names_are_known(line: SparkColumn, read: str, names: Iterable[str]) -> Spar
     for name in names:
         null = F.contains(line, F.lit(f'"{name}":null')) | F.contains(line, F.lit(f'"{name}": null'))
         found = found + F.when(F.col(f"{read}.`{name}`").isNotNull() | null, 1).otherwise(0)
-    blank = F.rlike(line, F.lit(r'"\s'))
+    blank = F.contains(line, F.lit('" ')) | F.contains(line, F.lit('"\t')) | F.contains(line, F.lit('"\r'))
     return F.when(ends == found, ~blank).otherwise(F.lit(False))
 
 
 def _names_differ(line: SparkColumn) -> SparkColumn:
     names = F.json_object_keys(line)
     return F.size(names) == F.size(F.array_distinct(names))
+
+
+def _closes_once(line: SparkColumn) -> SparkColumn:
+    """Whether the first brace that closes ends the line: then nothing stands behind the object."""
+    return F.octet_length(F.substring_index(line, "}", 1)) + 1 == F.octet_length(F.rtrim(line))
 
 
 def _is_alone(line: SparkColumn) -> SparkColumn:
