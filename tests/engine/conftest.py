@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from deltalake import DeltaTable
@@ -18,6 +19,9 @@ from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
 from tests.engine import five_tables
+
+if TYPE_CHECKING:
+    from tests.object_store import Store
 
 TABLES = ordered(five_tables.TABLES)
 
@@ -60,6 +64,15 @@ class FiveTables:
                 n, rejected, hashed = rows.agg(*counted).first() if rows else (0, 0, 0)
                 found[t.id] = (n, rejected, hash_text(hashed))
         return found
+
+
+@pytest.fixture(scope="module")
+def objects() -> Iterator[Store]:
+    """A store that speaks S3; its server is imported by those only who ask for it."""
+    from tests import object_store
+
+    with object_store.running() as found:
+        yield found
 
 
 @pytest.fixture

@@ -219,26 +219,25 @@ CANARY = "PII-"
 
 def land(raw: Path, day: str, name: str, records: Sequence[dict[str, object] | str]) -> Path:
     """Write a file of movements, as records or as raw lines."""
-    path = raw / "five" / "deliveries" / f"dt={day}" / f"{name}.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join((r if isinstance(r, str) else json.dumps(r)) + "\n" for r in records), encoding="utf-8")
-    return path
+    lines = [r if isinstance(r, str) else json.dumps(r) for r in records]
+    return _landed(raw, "deliveries", day, f"{name}.jsonl", lines)
 
 
 def land_things(raw: Path, day: str, colours_of: dict[str, str], *, name: str = "things") -> Path:
-    path = raw / "five" / "things" / f"dt={day}" / f"{name}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = ["thing,colour", *(f"{t},{c}" for t, c in colours_of.items())]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return path
+    return _landed(raw, "things", day, f"{name}.csv", lines)
 
 
 def land_contacts(raw: Path, day: str, persons: dict[str, str]) -> Path:
     """Write an extract of contacts; one with no name is rejected, and keeps its note."""
-    path = raw / "five" / "contacts" / f"dt={day}" / "contacts.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = ["thing,person,note", *(f"{t},{p and CANARY + p},{CANARY}likes tea" for t, p in persons.items())]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return _landed(raw, "contacts", day, "contacts.csv", lines)
+
+
+def _landed(raw: Path, source: str, day: str, name: str, lines: Sequence[str]) -> Path:
+    path = raw / "five" / source / f"dt={day}" / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
 
 

@@ -29,12 +29,6 @@ WIDER = SCHEMA | {"fields": [*SCHEMA["fields"], {"name": "m", "type": "long", "n
 
 
 @pytest.fixture(scope="module")
-def objects() -> Iterator[Store]:
-    with object_store.running() as found:
-        yield found
-
-
-@pytest.fixture(scope="module")
 def door(objects: Store) -> Iterator[Door]:
     with faulty_store.before(objects.endpoint) as found:
         yield found

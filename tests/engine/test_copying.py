@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,15 +13,9 @@ from lake.engine import copying, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
 from lake.engine.place import Place
-from tests import faulty_store, object_store
+from tests import faulty_store
 from tests.engine.test_s3 import SCHEMA
 from tests.object_store import Store
-
-
-@pytest.fixture(scope="module")
-def objects() -> Iterator[Store]:
-    with object_store.running() as found:
-        yield found
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from lake.engine.control import Journal
 from lake.engine.place import Place
 from lake.engine.s3 import S3Path
 from lake.simulate import simulate
-from tests import faulty_store, object_store
+from tests import faulty_store
 from tests.engine import on_s3
 from tests.engine.conftest import TABLES
 from tests.engine.five_tables import PERSONAL, canaries, land, land_contacts, land_things, move
@@ -29,12 +28,6 @@ from tests.tiny_company import FIRST
 DAYS = ["2026-01-01", "2026-01-02", "2026-01-03"]
 THREE = ["deliveries", "movements", "daily"]
 LAWS = ["audit", "release", "conservation", "unique"]
-
-
-@pytest.fixture(scope="module")
-def objects() -> Iterator[Store]:
-    with object_store.running() as found:
-        yield found
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from lake.engine import damage, place, rebuild, release, store
 from lake.engine.conf import LakeSection, S3Section
 from lake.engine.release import Lake, numbered
 from lake.engine.store import Log
-from tests import object_store
 from tests.engine import on_s3
 from tests.engine.conftest import TABLES
 from tests.engine.test_lake_on_s3 import DAYS, raw, uploaded, where
@@ -24,12 +22,6 @@ from tests.engine.test_upkeep import OVERVIEW, Pretended
 from tests.object_store import Store
 
 __all__ = ["raw"]
-
-
-@pytest.fixture(scope="module")
-def objects() -> Iterator[Store]:
-    with object_store.running() as found:
-        yield found
 
 
 class InABucket(Pretended):

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from lake.core.errors import WrongUse
 from lake.engine import conf, health, privacy
-from tests import object_store
 from tests.engine import five_tables
 from tests.object_store import Store
-
-
-@pytest.fixture(scope="module")
-def objects() -> Iterator[Store]:
-    with object_store.running() as found:
-        yield found
 
 
 @pytest.mark.parametrize(

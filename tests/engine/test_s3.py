@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,17 +17,10 @@ from lake.engine import claim, conf, fingerprint, lease, place, s3, store
 from lake.engine.control import Journal
 from lake.engine.place import Place
 from lake.engine.s3 import S3Path
-from tests import object_store
 from tests.object_store import Store
 
 SCHEMA = {"type": "struct", "fields": [{"name": "n", "type": "long", "nullable": True, "metadata": {}}]}
 TREE = ("a.txt", "x/b.txt", "x/c.parquet", "x/y/d.txt", "z/dt=2026-01-01/e.csv", "z/dt=2026-01-02/_SUCCESS")
-
-
-@pytest.fixture(scope="module")
-def objects() -> Iterator[Store]:
-    with object_store.running() as found:
-        yield found
 
 
 @pytest.fixture
