@@ -72,20 +72,20 @@ class Narrowing:
 
     def read(self, table: Table, version: int, where: pc.Expression | None) -> pa.Table:
         """Good rows of a version: what is promised, the slice, and of typed tables the file of each."""
-        schema = arrow(table)
-        stored = {f.name for f in Log(self.conf.at(table), version)._table.schema().fields} if version > 0 else ()
+        schema, path = arrow(table), self.conf.at(table)
+        log = Log(path, version) if version > 0 else None
+        stored = {f.name for f in log._table.schema().fields} if log else ()
         more = [(SLICE, pa.date32()), *([("_file", pa.string()), ("_dt", pa.date32())] if table.is_typed else [])]
         for name, kind in more:
             if name in stored:
                 schema = schema.append(pa.field(name, kind))
-        files = Log(self.conf.at(table), version).files() if version > 0 else []
+        files = log.files() if log else []
         if not files:
             return schema.empty_table()
         if table.is_typed:
             where = all_of([ds.field("_ok"), *([where] if where is not None else [])])
         known = schema.append(pa.field("_ok", pa.bool_())) if table.is_typed else schema
-        there = place.files(self.conf.at(table))
-        read = ds.dataset(files, schema=known, format="parquet", filesystem=there)
+        read = ds.dataset(files, schema=known, format="parquet", filesystem=place.files(path))
         return read.to_table(columns=schema.names, filter=where)
 
     def narrowed(self, table: Table, rows: pa.Table, *, guess: bool) -> dict[Table, Narrowed]:
