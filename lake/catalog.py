@@ -106,7 +106,14 @@ WATCHES: list[Watch] = [
 ]
 EXPECTATIONS: list[Expectation] = [
     value
-    for module in (supply_expectations, warehouse_expectations, robot_expectations, company_expectations)
+    for module in (
+        supply_expectations,
+        *modules_in(supply_public),
+        warehouse_expectations,
+        *modules_in(warehouse_public),
+        robot_expectations,
+        company_expectations,
+    )
     for value in vars(module).values()
     if isinstance(value, Expectation)
 ]

@@ -22,6 +22,8 @@ WANTED = {"item_id": ["A", "A"], "day": [DAY, MONTH]}
 JOINT = {"temperature_mean_c": [41.0], "torque_p50_nm": [3.0]}
 SAMPLED = {"serial": ["R-1"] * 2, "day": [DAY] * 2, "joint": ["a", "b"]}
 STOCK = {"site": ["ULM", "ULM"], "currency": ["EUR", "EUR"]}
+SAID = {"quoted_text": ["1/2/14"], "ordered_text": ["N/A"], "freight_text": ["7.5"], "weight_text": ["3"]}
+SOLD = {"invoice_id": ["536365", "536365"], "stock_code": ["22423", "85123A"], "quantity": [1.0, 1.0]}
 VALUED = STOCK | {"on_hand": [10.0, 1.0], "unit_cost": [2.0, 80.0]}
 
 CASES: dict[str, tuple[list[Rows], list[Rows]]] = {
@@ -54,6 +56,15 @@ CASES: dict[str, tuple[list[Rows], list[Rows]]] = {
     "robot.faults_are_of_known_robots": (
         [{"serial": ["R-1"], "source_system": ["fleet"]}, {"serial": ["R-1"]}],
         [{"serial": ["R-9"], "source_system": ["fleet"]}, {"serial": ["R-1"]}],
+    ),
+    "supply.scms_deliveries_say_when_and_how_much": (
+        [SAID],
+        [SAID | {"freight_text": ["See ASN-29 (ID#:1)"]}],
+    ),
+    "warehouse.retail_lines_are_sales_told_once": ([SOLD], [SOLD | {"stock_code": ["22423", "22423"]}]),
+    "warehouse.oil_demand_is_told_in_figures": (
+        [{"quantity": [2.0, None], "source_system": ["oil_spare_parts", "raf_spare_parts"]}],
+        [{"quantity": [2.0, None], "source_system": ["oil_spare_parts", "oil_spare_parts"]}],
     ),
     "company.stock_is_worth_its_cost": ([VALUED | {"value": [20.0, 80.0]}], [VALUED | {"value": [20.0, 8.0]}]),
     "company.positions_of_all_sites_are_there": (

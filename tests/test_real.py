@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import csv
+import io
+import zipfile
 from datetime import date
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake.company import gold as company_gold
+from lake.core.expect import Expectation
 from lake.core.table import Table
 from lake.engine import conf, intake, records
+from lake.engine.figures import floats
 from lake.engine.fingerprint import Cache
+from lake.engine.judge import Batch, judge
 from lake.robot import features
 from lake.robot import gold as robot_gold
 from lake.robot.public import ai4i, bts, cmapss, execution_failures, ipa
@@ -23,6 +31,7 @@ from lake.supply.public import scms as supply
 from lake.warehouse.monthly import monthly_as_demand
 from lake.warehouse.public import backorders, carparts, oil, raf
 from lake.warehouse.public import retail as warehouse
+from tests import public_files
 
 
 class Landed:
@@ -46,6 +55,15 @@ class Landed:
         self.typed = typed.persist()
         self.rows = self.typed.where("_ok").select([c.name for c in table.columns])
 
+    def told(self, asked: Expectation) -> list[int]:
+        """What an expectation of this table alone finds: the figure of each of its asks."""
+        [(_, columns)] = asked.reads
+        [judged] = judge(
+            [Batch(asked.id, asked.frame(floats(self.rows.select(*columns).toArrow()).to_pandas()), asked.asks)]
+        )
+        assert not [a.trouble for a in judged.answers if a.trouble]
+        return [int(a.observed or 0) for a in judged.answers]
+
     def fates(self) -> dict[bool, int]:
         """How many records are good (True) and how many rejected."""
         return counted(self.typed, "_ok")
@@ -59,6 +77,23 @@ def counted(rows: DataFrame, *by: str) -> dict[Any, int]:
 def cells(units: str, condition: str) -> Any:
     """How many cells of a map of months satisfy a condition on `n`."""
     return F.sum(F.expr(f"size(filter(map_values({units}), n -> {condition}))"))
+
+
+def cells_of(book: Path) -> list[list[str]]:
+    """The rows of a workbook's only sheet, as a copy of it with commas in its numbers would tell them."""
+    space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+    with zipfile.ZipFile(book) as parts:
+        strings, sheet = (ElementTree.parse(parts.open(f"xl/{p}.xml")) for p in ("sharedStrings", "worksheets/sheet1"))
+    texts = ["".join(one.itertext()) for one in strings.iter(f"{space}si")]
+    found = []
+    for row in sheet.iter(f"{space}row"):
+        cells = {}
+        for cell in row.iter(f"{space}c"):
+            said, kind = cell.findtext(f"{space}v") or "", cell.get("t", "n")
+            column = cell.get("r", "").rstrip("0123456789")
+            cells[column] = texts[int(said)] if kind == "s" else said.replace(".", ",")
+        found.append(cells)
+    return [[cells.get(column, "") for column in found[0]] for cells in found]
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +119,14 @@ def ur3(spark: SparkSession, cache: Cache) -> Landed:
 def test_every_delivery_of_the_scms_is_accepted(scms):
     assert (scms.lines, scms.records, scms.unknown) == (10_325, 10_324, {})
     assert scms.fates() == {True: 10_324}
+
+
+def test_the_words_of_the_scms_instead_of_days_and_amounts_are_counted(scms):
+    assert scms.told(supply.scms_deliveries_say_when_and_how_much) == [
+        *(205, 2_476, 328, 5_404),
+        *(1_442, 239, 1_937, 508),
+        *(1_507, 1_937, 508),
+    ]
 
 
 def test_an_scms_order_line_has_a_lead_time_or_the_reason_why_not(scms):
@@ -124,6 +167,10 @@ def test_every_retail_line_is_a_sales_line_or_says_why_not(retail):
     assert counted(retail.rows, "excluded") == {None: 536_465, "not a product": 2_946, "no price": 2_498}
 
 
+def test_what_the_retailer_took_back_adjusted_and_told_twice_is_counted(retail):
+    assert retail.told(warehouse.retail_lines_are_sales_told_once) == [9_288, 3, 5_268]
+
+
 def test_retail_sales_lines_have_numbers_of_their_own(retail):
     made = warehouse.retail_sales_lines.function(retail.rows)
     [row] = made.agg(F.count("*"), F.count_distinct("order_id", "line"), F.count_if(F.col("quantity") < 0)).collect()
@@ -133,6 +180,16 @@ def test_retail_sales_lines_have_numbers_of_their_own(retail):
 def test_every_second_of_the_arm_is_accepted(ur3):
     assert (ur3.lines, ur3.records, ur3.unknown) == (7_410, 7_409, {})
     assert ur3.fates() == {True: 7_409}
+    assert counted(ur3.rows, "is_quoted") == {False: 7_409}
+
+
+def test_the_timestamps_that_its_sheet_has_in_quotes_are_counted(spark, tmp_path, ur3):
+    [sheet] = (Path(str(conf.load("real").public)) / "ur3_cobotops").glob("*.xlsx")
+    copy = io.StringIO()
+    csv.writer(copy, delimiter=";").writerows(cells_of(sheet))
+    rows = public_files.landed(spark, tmp_path, robot.ur3_seconds, sheet__csv=copy.getvalue())
+    assert counted(rows, "_ok", "is_quoted") == {(True, True): 863, (True, False): 6_546}
+    assert rows.select("sample", "at").exceptAll(ur3.rows.select("sample", "at")).isEmpty()
 
 
 def test_stops_and_grip_losses_of_the_arm_are_faults_by_run(ur3):

@@ -33,7 +33,7 @@ class Ask:
     def said(self) -> str:
         """The expectation in a few words: its name, and what it is asked of."""
         told = ", ".join(f"{k}={v!r}" for k, v in self.arguments.items())
-        return f"{self.kind.removeprefix('expect_').replace('_', ' ')} ({told})"
+        return f"{self.kind.removeprefix('expect_').replace('_', ' ')}: {told}"
 
 
 def ask(kind: str, *, severity: Severity = "warn", **arguments: Any) -> Ask:
@@ -74,10 +74,13 @@ def expectation(*asks: Ask, reads: Mapping[Table, str]) -> Callable[[Callable[..
     def declare(function: Callable[..., pd.DataFrame]) -> Expectation:
         name = f"{function.__module__.split('.')[1]}.{function.__name__}"
         for table, columns in reads.items():
-            if table.restricted:
-                raise LakeError(f"{name} reads {table.id}, which is restricted.", hint="read an open table below it.")
-            if unknown := sorted(set(columns.split()) - {c.name for c in table.columns}):
+            there = {c.name: c for c in table.columns}
+            if unknown := sorted(set(columns.split()) - set(there)):
                 raise LakeError(f"{name}: {table.id} has no {', '.join(unknown)}.")
+            if personal := [c for c in columns.split() if there[c].pii]:
+                raise LakeError(
+                    f"{name} reads {personal[0]} of {table.id}, which is personal.", hint="read an open table below it."
+                )
         wanted = tuple((t, tuple(columns.split())) for t, columns in reads.items())
         return Expectation(name, inspect.cleandoc(function.__doc__ or ""), asks, wanted, function)
 

@@ -209,10 +209,11 @@ def _rows(
 def _told_of_rows(one: Judged, asked: Expectation, states: Mapping[str, State]) -> Iterator[Finding]:
     at = states[asked.table.id].version
     for answer in one.answers:
+        which = f" ({answer.ask.said})" if len(one.answers) > 1 else ""
         said = (
             f"could not be judged: {answer.trouble}"
             if answer.trouble
-            else f"{asked.doc.splitlines()[0]} {answer.found}"
+            else f"{asked.doc.splitlines()[0]} {answer.found}{which}"
         )
         severity = answer.ask.severity
         yield Finding(asked.table.id, at, asked.id, severity, answer.success, answer.observed, answer.ask.said, said)

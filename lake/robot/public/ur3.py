@@ -2,7 +2,7 @@
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, TimestampType
+from pyspark.sql.types import BooleanType, LongType, TimestampType
 from pyspark.sql.window import Window
 
 from lake.core.public import HANDED_OVER, flag
@@ -49,6 +49,14 @@ ur3 = source(
             raw="Timestamp",
             parse="try_to_timestamp(trim(BOTH '\"' FROM trim(at)))",
             check="at >= TIMESTAMP'2000-01-01'",
+        ),
+        Column(
+            "is_quoted",
+            BooleanType(),
+            parse="at LIKE '\"%'",
+            check="NOT is_quoted",
+            breach="warn",
+            doc="whether the timestamp was delivered in quotes",
         ),
         *[
             sensor(f"current_j{n}_a", f"Current_J{n}", "A", resolution="0.000001", check="abs({}) <= 100")

@@ -1,20 +1,36 @@
 """Deliveries of health commodities to 43 countries (SCMS Delivery History, USAID), read as order lines and receipts."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DateType, DecimalType, IntegerType, StringType
 
+from lake.core.expect import ask, expectation
 from lake.core.public import HANDED_OVER, SEPARATORS
 from lake.core.refresh import append
 from lake.core.table import Column, mapping, source, table
 from lake.supply import silver
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SOURCE_SYSTEM = "scms"
 PACKS = "pack"
 NO_DATE = ("Date Not Captured", "Pre-PQ Process", "N/A - From RDC", "N/A")
 PLAUSIBLE = "BETWEEN DATE'2000-01-01' AND DATE'2100-01-01'"
 MONEY = DecimalType(18, 4)
+ELSEWHERE = ("See DN-", "See ASN-")
+INSTEAD = {
+    "quoted_text": NO_DATE[:2],
+    "ordered_text": (NO_DATE[0], NO_DATE[2]),
+    "freight_text": ("Freight Included in Commodity Cost", "Invoiced Separately", *ELSEWHERE),
+    "weight_text": ("Weight Captured Separately", *ELSEWHERE),
+}
+"""How the texts begin that stand where a date or a number should."""
 
 
 def day(name: str, raw: str, *, doc: str = "", required: bool = True, check: str | None = None) -> Column:
@@ -134,6 +150,19 @@ scms = source(
 def scms_deliveries(records: DataFrame) -> DataFrame:
     """One row per delivered order line, with what its texts say beside the numbers in them."""
     return records
+
+
+@expectation(
+    *[
+        ask("expect_column_values_to_not_match_regex", column=column, regex=f"^{words}")
+        for column, texts in INSTEAD.items()
+        for words in texts
+    ],
+    reads={scms_deliveries: " ".join(INSTEAD)},
+)
+def scms_deliveries_say_when_and_how_much(deliveries: pd.DataFrame) -> pd.DataFrame:
+    """A delivery has the days of its quote and of its order, its freight and its weight, and no words instead."""
+    return deliveries
 
 
 @mapping(to=silver.order_line_changes, inputs=[scms_deliveries])

@@ -1,14 +1,22 @@
 """Spare parts of an oil refinery: stock, reorder point, maximum, price and 56 months of consumption (part 1b)."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DecimalType, IntegerType, LongType, StringType
 
+from lake.core.expect import ask, expectation
 from lake.core.public import HANDED_OVER, SEPARATORS
 from lake.core.refresh import append
 from lake.core.table import Column, mapping, source, table
 from lake.warehouse import silver
 from lake.warehouse.monthly import as_months, monthly_demand, months
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SOURCE_SYSTEM = "oil_spare_parts"
 SITE = "refinery"
@@ -86,6 +94,14 @@ def oil_demand(materials: DataFrame) -> DataFrame:
         F.when(~is_bad, F.col("quantity")).alias("quantity"),
         F.lit(SOURCE_SYSTEM).alias("source_system"),
     )
+
+
+@expectation(
+    ask("expect_column_values_to_not_be_null", column="quantity"), reads={monthly_demand: "quantity source_system"}
+)
+def oil_demand_is_told_in_figures(months: pd.DataFrame) -> pd.DataFrame:
+    """Of a month of consumption the set says how much it was, and does not ask to leave the figure out."""
+    return months[months["source_system"] == SOURCE_SYSTEM]
 
 
 @mapping(to=silver.items, inputs=[oil_materials])

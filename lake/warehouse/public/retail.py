@@ -1,14 +1,22 @@
 """Invoice lines of a British gift wholesaler (Online Retail, UCI), read as sales lines."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DecimalType, StringType, TimestampType
 from pyspark.sql.window import Window
 
+from lake.core.expect import ask, expectation
 from lake.core.public import HANDED_OVER
 from lake.core.refresh import append
 from lake.core.table import Column, mapping, source, table
 from lake.warehouse import silver
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SOURCE_SYSTEM = "online_retail"
 SITE = "GB"
@@ -74,6 +82,18 @@ retail = source(
 def retail_lines(records: DataFrame) -> DataFrame:
     """One row per line of an invoice, with why it is no sales line if it is none."""
     return records
+
+
+@expectation(
+    ask("expect_column_values_to_not_match_regex", column="invoice_id", regex="^C"),
+    ask("expect_column_values_to_not_match_regex", column="invoice_id", regex="^A"),
+    ask("expect_column_sum_to_be_between", column="repeated", min_value=0, max_value=0),
+    reads={retail_lines: "invoice_id stock_code description quantity invoiced_at unit_price country"},
+)
+def retail_lines_are_sales_told_once(lines: pd.DataFrame) -> pd.DataFrame:
+    """A line sells something, takes nothing back and adjusts no debt, and no other line of its invoice is equal."""
+    # an invoice has one customer: lines that are equal without the customer are so with him
+    return lines.assign(repeated=lines.duplicated())
 
 
 @mapping(to=silver.sales_line_changes, inputs=[retail_lines])
