@@ -9,7 +9,10 @@ import pandas as pd
 import pytest
 
 from lake.catalog import EXPECTATIONS
+from lake.core.errors import LakeError
+from lake.core.expect import expectation
 from lake.engine.judge import Batch, judge
+from lake.warehouse.public.retail import retail_lines
 
 Rows = Mapping[str, Sequence[Any]]
 DAY = pd.Timestamp("2026-03-05")
@@ -89,3 +92,8 @@ def test_an_expectation_holds_and_bites(asked: Any) -> None:
     assert not [a.trouble for one in judged for a in one.answers if a.trouble]
     assert all(a.success for a in judged[0].answers)
     assert not all(a.success for a in judged[1].answers)
+
+
+def test_an_expectation_reads_no_personal_column() -> None:
+    with pytest.raises(LakeError, match="customer_id of warehouse.silver.retail_lines, which is personal"):
+        expectation(reads={retail_lines: "invoice_id customer_id"})(lambda lines: lines)

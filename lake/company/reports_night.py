@@ -21,6 +21,17 @@ NOTICED_SHARE = 0.05
 """A delivery of which more is rejected is coloured so."""
 TWICE = ("duplicate", "superseded")
 HARMLESS, BROKEN = "delivered before: nothing is lost", "broke a rule"
+RULES = {
+    **dict.fromkeys(TWICE, COLOURS["line"]),
+    "record": COLOURS["bad"],
+    "key": COLOURS["ink"],
+    "null": COLOURS["calm"],
+    "type": COLOURS["warn"],
+    "check": "#e6b978",
+    "conflict": "#7d6aa0",
+    "references": COLOURS["note"],
+}
+"""Colour of a broken rule, from the foot of a bar up; rarer ones are as grey as `null`."""
 
 
 def arrivals(facts: Facts) -> Chart:
@@ -127,7 +138,12 @@ def rejections_by_night(facts: Facts) -> Chart:
                 counts[day.isoformat(), r.rule] += n
     if not counts:
         return Chart(title, f"No record of the last {NIGHTS} nights is rejected.")
-    rows = [{"night": night, "rule": rule, "records": n} for (night, rule), n in sorted(counts.items())]
+    known = [*RULES, *sorted({rule for _, rule in counts} - set(RULES))]
+    used = [rule for rule in known if any(rule == r for _, r in counts)]
+    rows = [
+        {"night": night, "rule": rule, "records": n, "place": used.index(rule)}
+        for (night, rule), n in sorted(counts.items())
+    ]
     bars = (
         alt.Chart(alt.InlineData(values=rows))
         .mark_bar()
@@ -136,7 +152,10 @@ def rejections_by_night(facts: Facts) -> Chart:
                 format="%-d %b", labelAngle=0, labelOverlap=True, ticks=False
             ),
             y=alt.Y("records:Q", title="records").axis(tickMinStep=1, tickCount=5),
-            color=alt.Color("rule:N", title=None).legend(orient="top", symbolType="square"),
+            color=alt.Color("rule:N", title=None)
+            .scale(domain=used, range=[RULES.get(rule, RULES["null"]) for rule in used])
+            .legend(orient="top", symbolType="square"),
+            order="place:Q",
             tooltip=["night:N", "rule:N", alt.Tooltip("records:Q", format=",")],
         )
         .properties(width="container", height=160)
@@ -147,7 +166,7 @@ def rejections_by_night(facts: Facts) -> Chart:
         "(its rule was mended, its parent came) is not among them; lake rejected --since DAY lists them.",
         (),
         (("", spec(bars)),),
-        tuple(rows),
+        tuple({k: row[k] for k in ("night", "rule", "records")} for row in rows),
     )
 
 

@@ -41,7 +41,12 @@ def gathered(lake: Lake, journal: Journal) -> Facts:
 
 def quality(release: Release, journal: Journal) -> list[dict[str, Any]]:
     """What of the release's tables was not as expected: the first ten, those first that would have stopped it."""
-    return next((r.body["broken"] for r in journal.of("gate") if r.run == release.run), [])
+    found: list[dict[str, Any]] = _judged(release, journal).get("broken", [])
+    return found
+
+
+def _judged(release: Release, journal: Journal) -> dict[str, Any]:
+    return next((r.body for r in journal.of("gate") if r.run == release.run), {})
 
 
 def steps(release: Release, journal: Journal) -> Iterator[Step]:
@@ -70,7 +75,7 @@ def gate(release: Release, journal: Journal) -> str:
         return f"passed; back to release {release.body['restores']}"
     if accepted := release.body.get("accepted"):
         return f"not passed; released all the same: {accepted['reason']}"
-    warned = f", {counted(n, 'warning')}" if (n := len(quality(release, journal))) else ""
+    warned = f", {counted(n, 'warning')}" if (n := _judged(release, journal).get("warnings", 0)) else ""
     return f"passed{warned}, {len(release.stale)} tables stale" if release.stale else f"passed{warned}"
 
 
