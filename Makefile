@@ -51,6 +51,7 @@ $(CLOUD)/set-up: tests/cloud/requirements.lock tests/cloud/package-lock.json
 	touch $@
 
 cluster: setup ## a Spark master with two workers on this machine, on its loopback only, for --env cluster
+	@! (exec 3<>/dev/tcp/$(subst :,/,$(MASTER))) 2>/dev/null || { echo "$(MASTER) is taken: end what listens there (make cluster-off, if it is a cluster), or say MASTER=127.0.0.1:PORT here and in conf/cluster.toml." >&2; exit 2; }
 	$(DAEMON) start $(DEPLOY).master.Master 1 --host $(firstword $(subst :, ,$(MASTER))) --port $(lastword $(subst :, ,$(MASTER))) --webui-port 0
 	for n in 1 2; do $(DAEMON) start $(DEPLOY).worker.Worker $$n --host 127.0.0.1 --webui-port 0 --cores 1 --memory 1g --work-dir $(abspath $(CLUSTER))/work spark://$(MASTER); done
 

@@ -15,7 +15,7 @@ from pyspark.sql.window import Window
 
 from lake.core.refresh import FORWARD, append, full, history, keyed, latest, slices
 from lake.core.table import Column, source, table
-from lake.engine.s3 import S3Path
+from lake.engine.place import Place
 
 HERE = "lake.five.silver"
 WEIGHT = 1
@@ -241,12 +241,17 @@ def _landed(raw: Path, source: str, day: str, name: str, lines: Sequence[str]) -
     return path
 
 
-def canaries(file: Path | S3Path) -> int:
+def canaries(file: Place) -> int:
     """How often a file names a person."""
     data = file.read_bytes()
     if file.suffix == ".parquet":
         return str(pq.read_table(BytesIO(data)).to_pylist()).count(CANARY)
     return data.count(CANARY.encode())
+
+
+def canaries_in(folder: Place) -> int:
+    """How often anything in a folder names a person."""
+    return sum(canaries(f) for f in folder.rglob("*") if f.is_file())
 
 
 def move(id: str, thing: str, at: str, quantity: float, revision: int = 1) -> dict[str, object]:

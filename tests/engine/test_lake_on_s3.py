@@ -21,7 +21,7 @@ from lake.simulate import simulate
 from tests import faulty_store
 from tests.engine import on_s3
 from tests.engine.conftest import TABLES
-from tests.engine.five_tables import PERSONAL, canaries, land, land_contacts, land_things, move
+from tests.engine.five_tables import PERSONAL, canaries_in, land, land_contacts, land_things, move
 from tests.object_store import Store
 from tests.tiny_company import FIRST
 
@@ -112,10 +112,6 @@ def check_apart(root: Place, zone: Place) -> None:
     """Persons are named in their zone, where departments come first, and nowhere else."""
     assert canaries_in(root) == 0 < canaries_in(zone)
     assert {f.parts[len(zone.parts)] for f in zone.rglob("*")} == {"five", "tests"}
-
-
-def canaries_in(folder: Place) -> int:
-    return sum(canaries(f) for f in folder.rglob("*") if f.is_file())
 
 
 @pytest.mark.soak

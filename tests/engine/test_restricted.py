@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pyspark.sql import SparkSession
 
 from lake.core.errors import WrongUse
-from lake.engine import conf, health, privacy
+from lake.engine import conf, damage, health, lease, night, place, privacy, store
+from lake.engine.control import Journal
+from lake.engine.verify import LAWS, Verifier
 from tests.engine import five_tables
+from tests.engine.conftest import FiveTables
+from tests.engine.five_tables import PERSONAL, canaries_in, contact_files, contacts, land_contacts
 from tests.object_store import Store
 
 
@@ -67,3 +72,31 @@ def test_the_doctor_tries_to_write_in_the_zone_of_persons(objects: Store, tmp_pa
     assert list(zone.rglob("*")) == []
     lost = look("s3://nobodys")
     assert not lost.ok and lost.said.startswith("There is no bucket nobodys.")
+
+
+def test_what_is_damaged_among_persons_is_put_aside_and_made_anew_there(spark: SparkSession, tmp_path: Path) -> None:
+    root, zone = tmp_path / "lake", tmp_path / "persons"
+    five = FiveTables(spark, root, tmp_path / "raw").conf
+    apart = five.model_copy(update={"lake": five.lake.model_copy(update={"restricted": str(zone)})})
+    land_contacts(tmp_path / "raw", "2026-01-05", {"t0": "Ann", "t1": "Bo", "t2": ""})
+    assert night.run(apart, PERSONAL).exit_code == 0
+    land_contacts(tmp_path / "raw", "2026-01-06", {"t0": "Ann", "t1": "Cy"})
+    assert night.run(apart, PERSONAL).exit_code == 0
+
+    def held() -> dict[str, tuple[int, int, str]]:
+        return {name: (s.rows, s.rejected, s.hash) for name, s in Journal(root).states().items()}
+
+    before = held()
+    file = apart.at(contact_files) / store.Log(apart.at(contact_files)).files()[0]
+    file.write_bytes(file.read_bytes()[:-7])
+    place.remove(apart.at(contacts) / "_delta_log")
+    assert set(damage.known(apart, Journal(root), PERSONAL, PERSONAL, deep=True)) == {contacts, contact_files}
+    with lease.held(root, "repair"):
+        damage.repair(apart, Journal(root), PERSONAL, PERSONAL)
+    assert night.run(apart, PERSONAL, purpose="repair").exit_code == 0
+    assert held() == before
+    assert [(v.law, v.violations) for v in Verifier(apart, PERSONAL, [], PERSONAL).conclude(())] == [
+        (law, 0) for law in LAWS
+    ]
+    assert canaries_in(root) == 0 < canaries_in(zone / "five")
+    assert {f.name for f in zone.iterdir()} == {"five", "tests", "_damaged"}
