@@ -6,6 +6,7 @@ from collections import Counter
 from datetime import timedelta
 
 from lake.core.report import COLOURS, Chart, Facts, Listing, Reject, spec
+from lake.core.table import DELIVERED_BEFORE
 
 NIGHTS = 35
 STATES = {
@@ -19,10 +20,9 @@ STATES = {
 }
 NOTICED_SHARE = 0.05
 """A delivery of which more is rejected is coloured so."""
-TWICE = ("duplicate", "superseded")
 HARMLESS, BROKEN = "delivered before: nothing is lost", "broke a rule"
 RULES = {
-    **dict.fromkeys(TWICE, COLOURS["line"]),
+    **dict.fromkeys(DELIVERED_BEFORE, COLOURS["line"]),
     "record": COLOURS["bad"],
     "key": COLOURS["ink"],
     "null": COLOURS["calm"],
@@ -101,7 +101,7 @@ def rejections(facts: Facts) -> Chart:
         return Chart(title, "No record is rejected in this release.")
     ranked = sorted(facts.rejects, key=lambda r: -r.records)
     rows = [
-        {"reason": _reason(r), "records": r.records, "kind": HARMLESS if r.rule in TWICE else BROKEN}
+        {"reason": _reason(r), "records": r.records, "kind": HARMLESS if r.rule in DELIVERED_BEFORE else BROKEN}
         for r in ranked[:18]
     ]
     base = alt.Chart(alt.InlineData(values=rows)).encode(
@@ -171,7 +171,7 @@ def rejections_by_night(facts: Facts) -> Chart:
 
 
 def _reason(reject: Reject) -> str:
-    where = f" of {reject.column}" if reject.column and reject.rule not in TWICE else ""
+    where = f" of {reject.column}" if reject.column and reject.rule not in DELIVERED_BEFORE else ""
     return f"{reject.table.replace('.silver.', ' / ')}: {reject.rule}{where}"
 
 
@@ -182,19 +182,19 @@ def accounts(facts: Facts) -> Listing:
         return Listing(title, "No source is part of this release.")
     reasons: dict[str, Counter[str]] = {}
     for r in facts.rejects:
-        said = f"{r.rule} of {r.column}" if r.column and r.rule not in TWICE else r.rule
+        said = f"{r.rule} of {r.column}" if r.column and r.rule not in DELIVERED_BEFORE else r.rule
         reasons.setdefault(r.source, Counter())[said] += r.records
     rows = []
     for source, account in facts.sources.items():
         records = int(account["lines"]) - int(account["header"]) - int(account["blank"])
         why = reasons.get(source, Counter())
-        broken = sum(n for rule, n in why.items() if rule not in TWICE)
+        broken = sum(n for rule, n in why.items() if rule not in DELIVERED_BEFORE)
         rows.append(
             {
                 "source": source.replace(".bronze.", " / "),
                 "delivered": records,
                 "accepted": int(account["accepted"]),
-                "delivered before": sum(n for rule, n in why.items() if rule in TWICE),
+                "delivered before": sum(n for rule, n in why.items() if rule in DELIVERED_BEFORE),
                 "rejected": broken,
                 "share": f"{broken / records:.2%}" if broken else "",
                 "through": account.get("through") or "",

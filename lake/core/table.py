@@ -31,6 +31,8 @@ Breach = Literal["quarantine", "warn", "stop"]
 
 SLICE = "_slice"
 """The engine's own DATE column: which part of the table a row belongs to."""
+DELIVERED_BEFORE = ("duplicate", "superseded")
+"""The rules that a typed record breaks which lost to another one of its key: nothing of it is missing."""
 PARKED = "references"
 """The rule that a typed record breaks whose parent is not there (yet)."""
 
@@ -178,6 +180,10 @@ class Table:
 
         A table without inputs of its own is what its mappings make.
         """
+        return self.promised(self.refresh.shaped(self.made(*frames, **more)))
+
+    def made(self, *frames: DataFrame, **more: object) -> DataFrame:
+        """What its functions make of its inputs, before its refresh gives that its shape."""
         assert self.function is not None
         own = len(frames) if len(frames) < len(self.all_inputs) else len(self.inputs)
         parts = [self.function(*frames[:own], **more)] if own else []
@@ -187,7 +193,7 @@ class Table:
         made = parts[0]
         for part in parts[1:]:
             made = made.select(self.made_names).unionByName(part.select(self.made_names))
-        return self.promised(self.refresh.shaped(made))
+        return made
 
     @property
     def made_names(self) -> list[str]:

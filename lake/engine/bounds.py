@@ -12,7 +12,7 @@ from typing import Any
 from lake.core.errors import LakeError
 from lake.core.graph import above
 from lake.core.table import Table
-from lake.engine import figures, quality, release
+from lake.engine import figures, quality, rejects, release
 from lake.engine.alerting import spread
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
@@ -23,7 +23,7 @@ log = logging.getLogger("lake")
 KINDS = {
     "rows": "No table has far fewer rows than at its last release.",
     "broken rule": "No new row breaks a rule that is only a warning.",
-    "rejected share": "Of the lines that a source delivered, few are rejected.",
+    "rejected share": "Of the lines that a source delivered, few are rejected but for those delivered before.",
     "hours behind": "A table tells of everything until as late as its terms say.",
     "empty share": "New rows lack a value no more often than those of earlier releases.",
     "mean": "The mean of new rows is about what it was in earlier releases.",
@@ -93,7 +93,11 @@ def _of_rejected(conf: Conf, table: Table, state: State, since: int) -> Iterator
     new = state.rows + state.rejected - (before["rows"] + before["rejected"] if before else 0)
     rejected = state.rejected - (before["rejected"] if before else 0)
     if table.is_typed and new >= conf.gate.min_lines:
-        share, most = max(rejected, 0) / new if new else 0.0, conf.gate.max_rejected_share
+        most = conf.gate.max_rejected_share
+        if rejected > most * new:  # an extract that came again says nothing against the source
+            rejected -= rejects.delivered_before(conf, table, state.version)
+            rejected += rejects.delivered_before(conf, table, since) if before else 0
+        share = max(rejected, 0) / new
         said = f"{rejected:,} of {new:,} new lines are rejected (at most {100 * most:g}% may be)"
         yield Figure("rejected share", table.id, state.version, "", share, None, most, said)
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import Any
 
-from lake.core.table import PARKED, Table
+from lake.core.table import DELIVERED_BEFORE, PARKED, Table
 from lake.engine import fingerprint, store
 from lake.engine.conf import Conf
 from lake.engine.control import Journal
@@ -58,6 +58,12 @@ def listed(
                     | {"run": runs.get(record["_batch"]), "status": _status(record["_errors"][0]["rule"])}
                 )
     return found
+
+
+def delivered_before(conf: Conf, table: Table, version: int) -> int:
+    """How many rejected records of a typed table's version only came again, or in a newer form."""
+    read = store.rows(conf.at(table), at=version, columns=["_errors"], where=[("_ok", "=", False)])
+    return sum(bool(e) and e[0]["rule"] in DELIVERED_BEFORE for e in read["_errors"].to_pylist())
 
 
 def reasons(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

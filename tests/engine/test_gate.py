@@ -42,12 +42,16 @@ class Candidate:
         (home / "lake").mkdir()
         self.journal = Journal(self.conf.root)
         self.states: dict[str, State] = {}
+        self.rejected: list[dict[str, Any]] = []
         self.runs = 0
 
-    def hold(self, table: Table, rows: Sequence[dict[str, Any]], *, rejected: int = 0) -> None:
+    def hold(self, table: Table, rows: Sequence[dict[str, Any]], *, rejected: int = 0, rule: str = "type") -> None:
         """Commit these rows as all that the table has; the days that it did not have before are touched."""
-        schema = to_arrow_schema(table.schema).append(pa.field(SLICE, pa.date32())).append(pa.field("_ok", pa.bool_()))
-        found = pa.Table.from_pylist([r | {SLICE: r["day"], "_ok": True} for r in rows], schema=schema)
+        errors = pa.list_(pa.struct([("rule", pa.string())]))
+        engine = [pa.field(SLICE, pa.date32()), pa.field("_ok", pa.bool_()), pa.field("_errors", errors)]
+        self.rejected += [{SLICE: FIRST, "_ok": False, "_errors": [{"rule": rule}]}] * rejected
+        records = [*(r | {SLICE: r["day"], "_ok": True} for r in rows), *self.rejected]
+        found = pa.Table.from_pylist(records, schema=pa.schema([*to_arrow_schema(table.schema), *engine]))
         path = self.conf.at(table)
         write_deltalake(str(path), found, mode="overwrite", schema_mode="overwrite")
         state = self.states.setdefault(table.id, State())
@@ -94,6 +98,17 @@ def test_the_share_of_rejected_lines_decides(candidate: Candidate, rejected: int
         [f"{rejected} of 1,000 new lines are rejected (at most 10% may be)"] if refused else []
     )
     assert [f.severity for f in verdict.findings if f.expectation == "rejected share"] == ["stop"]
+
+
+def test_lines_that_were_delivered_before_are_not_held_against_their_source(candidate: Candidate) -> None:
+    candidate.hold(movements, moved(1000), rejected=20, rule="superseded")
+    assert not candidate.judged().stops
+    candidate.hold(movements, moved(1300), rejected=500, rule="duplicate")
+    assert not candidate.judged().stops
+    candidate.hold(movements, moved(1400), rejected=300, rule="duplicate")
+    candidate.hold(movements, moved(1400), rejected=100)
+    [refused] = candidate.judged().stops
+    assert refused.said == "100 of 500 new lines are rejected (at most 10% may be)"
 
 
 def test_the_first_release_is_held_against_no_history(candidate: Candidate, caplog: pytest.LogCaptureFixture) -> None:
