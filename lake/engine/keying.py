@@ -14,6 +14,7 @@ from pyspark.sql.types import StructType
 from lake.core.refresh import History, Keyed, Latest
 from lake.core.table import SLICE, Table
 from lake.core.transforms import HASH_RANGE, hash_sum, row_hash
+from lake.engine.plan import takes_as_of
 from lake.engine.session import empty, read
 from lake.engine.store import Log
 from lake.engine.work import Outcome, Prepared, Work
@@ -36,14 +37,28 @@ class Keying(Work):
         if not some:
             return self.unchanged(), None
         groups = some if len(some) <= MOST_LITERALS else None
-        new = self.computed(self._narrowed(refresh, touched, groups))
-        new = new.withColumn("_h", row_hash(self.table.schema))
         stored = _of_groups(self.stored(), refresh.group, touched, groups)
+        new = self._of_winners(refresh, stored) or self.computed(self._narrowed(refresh, touched, groups))
+        new = new.withColumn("_h", row_hash(self.table.schema))
         stored = stored.withColumn("_oh", row_hash(self.table.schema))
         day = [F.col(SLICE).alias("_oslice")] if self.table.refresh.by else []
         both = new.join(stored.select(*refresh.key, "_oh", "_in", *day), on=list(refresh.key), how="full_outer")
         differ = self.keep(both.where(~F.col("_h").eqNullSafe(F.col("_oh"))))
         return self._merged(refresh, differ)
+
+    def _of_winners(self, refresh: Keyed, stored: DataFrame) -> DataFrame | None:
+        """The latest rows of the touched keys without a look at all earlier ones: those stored, or those that came.
+
+        None where that does not say them: something went, or a row competes as another type than it is stored.
+        """
+        if not isinstance(refresh, Latest) or takes_as_of(self.table) or any(m and m[1] for m in self.moved.values()):
+            return None
+        frames = [self._feed(i) if i in self.moved else self._nothing_of(i) for i in self.table.all_inputs]
+        came = self.table.made(*frames).dropna(subset=list(refresh.group))
+        if {f.name: f.dataType for f in came.schema} != {f.name: f.dataType for f in self.table.schema}:
+            return None
+        rivals = came.unionByName(stored.select(came.columns))
+        return self._sliced(self.cast(self.table.promised(refresh.shaped(rivals))))
 
     def _merged(self, refresh: Keyed, differ: DataFrame) -> Prepared:
         present = F.col("_h").isNotNull()
@@ -132,6 +147,10 @@ class Keying(Work):
             .agg(F.sum("_sign").alias("n"), F.min_by(F.struct(*names), "_h").alias("r"))
         )
         return net.where("n <> 0").select("r.*")
+
+    def _nothing_of(self, table: Table) -> DataFrame:
+        none = self.b.accepted(empty(self.session, self.b.schema(table)), table, self.table)
+        return none.select([c.name for c in table.columns])
 
     def _narrowed(self, refresh: Keyed, touched: DataFrame, groups: Sequence[Any] | None) -> list[DataFrame]:
         """The inputs with only the rows that the touched groups need."""
