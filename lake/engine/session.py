@@ -21,6 +21,9 @@ from lake.engine.conf import HOME, Conf
 from lake.engine.store import Log
 
 SMALL_ROWS = 200_000
+"""A refresh that reads so many is interpreted."""
+SHORT_ROWS = 400_000
+"""A run that reads so many in all is over before the JVM's second compiler is worth its while."""
 INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
@@ -82,7 +85,7 @@ def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
         "spark.python.worker.reuse": "true",
         "spark.python.sql.dataFrameDebugging.enabled": "false",
     }
-    short = {"spark.driver.defaultJavaOptions": _SHORT} if rows is not None and rows <= SMALL_ROWS else {}
+    short = {"spark.driver.defaultJavaOptions": _SHORT} if rows is not None and rows <= SHORT_ROWS else {}
     return own | fixed | short | conf.spark.properties
 
 
