@@ -13,8 +13,8 @@ OPTIONS = "spark.driver.defaultJavaOptions"
 
 def test_a_small_run_does_without_the_second_compiler() -> None:
     settings = conf.load("local")
-    assert "TieredStopAtLevel=1" in session.properties(settings, rows=session.SMALL_ROWS)[OPTIONS]
-    assert OPTIONS not in session.properties(settings, rows=session.SMALL_ROWS + 1)
+    assert "TieredStopAtLevel=1" in session.properties(settings, rows=session.SHORT_ROWS)[OPTIONS]
+    assert OPTIONS not in session.properties(settings, rows=session.SHORT_ROWS + 1)
     assert OPTIONS not in session.properties(settings)
 
 
