@@ -112,6 +112,7 @@ EXPECTATIONS: list[Expectation] = [
         warehouse_expectations,
         *modules_in(warehouse_public),
         robot_expectations,
+        *modules_in(robot_public),
         company_expectations,
     )
     for value in vars(module).values()

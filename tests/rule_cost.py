@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from datetime import date
-from itertools import count
 from pathlib import Path
 from statistics import median
 from unittest.mock import patch
@@ -20,6 +19,7 @@ from lake.engine.fingerprint import Cache
 from lake.robot import bronze, silver
 from lake.simulate.company import Company
 from lake.simulate.telemetry import day_blocks
+from tests.engine.test_machine import jvm_seconds
 
 DAY = date(2026, 3, 2)
 BAD = 1_000
@@ -30,13 +30,11 @@ ROUNDS = 5
 def lines(megabytes: int) -> Iterator[bytes]:
     """Telemetry of a day, one line in a thousand of it broken: in turn cut, without a key, out of range, no number."""
     company = Company(seed=7, start=DAY, item_count=40, robot_count=1 + megabytes // 40, hz=0.5)
+    whole = (line for block in day_blocks(company, 0) for line in block.splitlines(keepends=True))
     written = 0
-    number = count(1)
-    for block in day_blocks(company, 0):
-        for line in block.splitlines(keepends=True):
-            n = next(number)
-            yield broken(line, n // BAD) if n % BAD == 0 else line
-            written += len(line)
+    for n, line in enumerate(whole, 1):
+        yield broken(line, n // BAD) if n % BAD == 0 else line
+        written += len(line)
         if written >= megabytes * 1_000_000:
             return
 
@@ -65,7 +63,6 @@ def main(folder: Path, megabytes: int) -> None:
     landing = intake.look(source, table, {}, here, Cache.at(here.root), until=DAY)
     assert not landing.rejected, landing.rejected
     records.bronze(spark, source, landing.add, here.raw, 1).write.parquet(str(folder / "bronze"))
-    jvm = spark._jvm.java.lang.ProcessHandle.current().pid()  # type: ignore[union-attr]
 
     def typed() -> DataFrame:
         return records.typed(table, spark.read.parquet(str(folder / "bronze")), [])
@@ -75,9 +72,9 @@ def main(folder: Path, megabytes: int) -> None:
             return typed()
 
     def cpu_of(rows: DataFrame) -> float:
-        before = cpu_s(jvm)
+        before = jvm_seconds(spark)
         rows.write.mode("overwrite").parquet(str(folder / "silver"))
-        return cpu_s(jvm) - before
+        return jvm_seconds(spark) - before
 
     spent: dict[str, list[float]] = {"with rules": [], "without": []}
     for n in range(ROUNDS + 1):
@@ -94,11 +91,6 @@ def main(folder: Path, megabytes: int) -> None:
         f" silver write {full:.1f} CPU-s, without rules {bare:.1f}: they cost {100 * (full - bare) / full:.1f} %"
         f" (rounds of {', '.join(side + ' ' + ' '.join(f'{s:.1f}' for s in took) for side, took in spent.items())})"
     )
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / 100
 
 
 if __name__ == "__main__":

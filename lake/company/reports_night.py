@@ -138,14 +138,11 @@ def rejections_by_night(facts: Facts) -> Chart:
                 counts[day.isoformat(), r.rule] += n
     if not counts:
         return Chart(title, f"No record of the last {NIGHTS} nights is rejected.")
-    known = [*RULES, *sorted({rule for _, rule in counts} - set(RULES))]
-    used = [rule for rule in known if any(rule == r for _, r in counts)]
-    rows = [
-        {"night": night, "rule": rule, "records": n, "place": used.index(rule)}
-        for (night, rule), n in sorted(counts.items())
-    ]
+    rows = [{"night": night, "rule": rule, "records": n} for (night, rule), n in sorted(counts.items())]
+    broken = {rule for _, rule in counts}
+    used = [*(rule for rule in RULES if rule in broken), *sorted(broken - set(RULES))]
     bars = (
-        alt.Chart(alt.InlineData(values=rows))
+        alt.Chart(alt.InlineData(values=[row | {"place": used.index(str(row["rule"]))} for row in rows]))
         .mark_bar()
         .encode(
             x=alt.X("yearmonthdate(night):O", title=None).axis(
@@ -166,7 +163,7 @@ def rejections_by_night(facts: Facts) -> Chart:
         "(its rule was mended, its parent came) is not among them; lake rejected --since DAY lists them.",
         (),
         (("", spec(bars)),),
-        tuple({k: row[k] for k in ("night", "rule", "records")} for row in rows),
+        tuple(rows),
     )
 
 

@@ -19,9 +19,14 @@ FORWARD = -1
 
 @dataclass(frozen=True)
 class Refresh:
-    """A way to follow. `by` is SQL for the DATE that says which slice a row belongs to."""
+    """A way to follow. `by` is SQL for the DATE that says which slice a row belongs to.
+
+    added       the columns that it adds to those of the table's function
+    reads_all   whether it looks through all that its inputs hold, however little of that is new
+    """
 
     added: ClassVar[tuple[str, ...]] = ()
+    reads_all: ClassVar[bool] = False
     by: str | None = field(default=None, kw_only=True)
 
     def shaped(self, made: DataFrame) -> DataFrame:
@@ -56,6 +61,7 @@ class Keyed(Refresh):
     via     for inputs without the group's columns: input name → (its column, the input that maps it to the group)
     """
 
+    reads_all: ClassVar[bool] = True
     key: tuple[str, ...] = ()
     group: tuple[str, ...] = ()
     via: tuple[tuple[str, tuple[str, str]], ...] = ()
@@ -66,6 +72,7 @@ class Keyed(Refresh):
 
 @dataclass(frozen=True)
 class Latest(Keyed):
+    reads_all: ClassVar[bool] = False
     newest: tuple[str, ...] = ()
 
     def shaped(self, made: DataFrame) -> DataFrame:
@@ -95,6 +102,8 @@ class Slices(Refresh):
 @dataclass(frozen=True)
 class Full(Refresh):
     """Small tables: computed whole if an input, or the day it looks from (`as_of`), changed."""
+
+    reads_all: ClassVar[bool] = True
 
 
 def append(key: Sequence[str] = (), *, by: str, newest: Sequence[str] = ()) -> Append:

@@ -58,7 +58,7 @@ def exercise() -> None:
     usual = session.properties(settings)["spark.driver.extraJavaOptions"]
     settings.spark.properties["spark.driver.extraJavaOptions"] = f"{usual} -XX:ArchiveClassesAtExit={made} {QUIET}"
     spark = session.session(settings, rows=0)
-    for rows in (0, session.SHORT_ROWS + 1):
+    for rows in (0, session.SMALL_ROWS + 1):
         own = session.for_work(spark, rows)
         text = own.range(100).select(F.to_json(F.struct("id", (F.col("id") % 7).alias("key"))).alias("line"))
         text.write.mode("overwrite").text(f"{scratch}/text")

@@ -38,7 +38,9 @@ class Keying(Work):
             return self.unchanged(), None
         groups = some if len(some) <= MOST_LITERALS else None
         stored = _of_groups(self.stored(), refresh.group, touched, groups)
-        new = self._of_winners(refresh, stored) or self.computed(self._narrowed(refresh, touched, groups))
+        new = self._of_winners(refresh, stored)
+        if new is None:
+            new = self.computed(self._narrowed(refresh, touched, groups))
         new = new.withColumn("_h", row_hash(self.table.schema))
         stored = stored.withColumn("_oh", row_hash(self.table.schema))
         day = [F.col(SLICE).alias("_oslice")] if self.table.refresh.by else []

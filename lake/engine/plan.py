@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from lake.core.refresh import Full, Keyed, Latest
 from lake.core.table import Table
 from lake.engine.control import State
 from lake.engine.intake import Landing
@@ -96,10 +95,9 @@ def rows_to_do(table: Table, states: Mapping[str, State], landing: Landing | Non
     if landing:
         return sum(f.print.records for f in landing.add)
     own, rows = states.get(table.id, State()), 0
-    reads_all = isinstance(table.refresh, (Full, Keyed)) and not isinstance(table.refresh, Latest)
+    follows = own.definition == table.definition and not own.replay and not table.refresh.reads_all
     for i in table.all_inputs:
         state = states.get(i.id, State())
-        follows = own.definition == table.definition and not own.replay and not reads_all
         at = own.consumed.get(i.id, -1) if follows else -1
         before = next((c["rows"] for c in reversed(state.commits) if c["version"] <= at and c.get("changed")), 0)
         rows += max(state.rows - before, state.rows // 20)

@@ -60,10 +60,16 @@ def listed(
     return found
 
 
+def first_broken(conf: Conf, table: Table, version: int) -> list[tuple[str, str | None, date]]:
+    """Of each rejected record of a typed table's version the rule that it broke first, of which column, and its day."""
+    read = store.rows(conf.at(table), at=version, columns=["_errors", "_dt"], where=[("_ok", "=", False)])
+    pairs = zip(*(c.to_pylist() for c in read.columns), strict=True)
+    return [(errors[0]["rule"], errors[0]["column"], day) for errors, day in pairs if errors]
+
+
 def delivered_before(conf: Conf, table: Table, version: int) -> int:
     """How many rejected records of a typed table's version only came again, or in a newer form."""
-    read = store.rows(conf.at(table), at=version, columns=["_errors"], where=[("_ok", "=", False)])
-    return sum(bool(e) and e[0]["rule"] in DELIVERED_BEFORE for e in read["_errors"].to_pylist())
+    return sum(rule in DELIVERED_BEFORE for rule, _, _ in first_broken(conf, table, version))
 
 
 def reasons(found: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:

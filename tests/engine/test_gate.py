@@ -47,9 +47,9 @@ class Candidate:
 
     def hold(self, table: Table, rows: Sequence[dict[str, Any]], *, rejected: int = 0, rule: str = "type") -> None:
         """Commit these rows as all that the table has; the days that it did not have before are touched."""
-        errors = pa.list_(pa.struct([("rule", pa.string())]))
-        engine = [pa.field(SLICE, pa.date32()), pa.field("_ok", pa.bool_()), pa.field("_errors", errors)]
-        self.rejected += [{SLICE: FIRST, "_ok": False, "_errors": [{"rule": rule}]}] * rejected
+        errors = pa.list_(pa.struct([("rule", pa.string()), ("column", pa.string())]))
+        engine = pa.schema([(SLICE, pa.date32()), ("_ok", pa.bool_()), ("_errors", errors), ("_dt", pa.date32())])
+        self.rejected += [{SLICE: FIRST, "_ok": False, "_errors": [{"rule": rule}], "_dt": FIRST}] * rejected
         records = [*(r | {SLICE: r["day"], "_ok": True} for r in rows), *self.rejected]
         found = pa.Table.from_pylist(records, schema=pa.schema([*to_arrow_schema(table.schema), *engine]))
         path = self.conf.at(table)

@@ -10,9 +10,10 @@ from typing import Any
 
 from lake.core.report import Facts, Night, Reject, Step, counted
 from lake.core.table import Table
-from lake.engine import artefact, intake, store
+from lake.engine import artefact, intake
 from lake.engine.control import Journal
 from lake.engine.intake import is_active, is_required
+from lake.engine.rejects import first_broken
 from lake.engine.release import Lake, Release
 
 USUAL_NIGHTS = 20
@@ -142,23 +143,16 @@ def rejected(lake: Lake) -> tuple[list[Reject], Counts]:
         entry = lake.release.tables.get(table.id)
         if not entry or not entry.get("rejected"):
             continue
-        read = store.rows(
-            lake.conf.at(table), at=entry["version"], columns=["_errors", "_dt"], where=[("_ok", "=", False)]
-        )
-        records = [
-            (e[0]["rule"], e[0]["column"], str(d))
-            for e, d in zip(*(c.to_pylist() for c in read.columns), strict=True)
-            if e
-        ]
+        records = first_broken(lake.conf, table, entry["version"])
         reasons: dict[tuple[str, str], Counter[date]] = {}
         for rule, column, day in records:
-            reasons.setdefault((rule, column or ""), Counter())[date.fromisoformat(day)] += 1
+            reasons.setdefault((rule, column or ""), Counter())[day] += 1
         found += [
             Reject(table.id, rule, column, sum(nights.values()), table.inputs[0].id, nights)
             for (rule, column), nights in sorted(reasons.items())
         ]
         for day, n in Counter(d for _, _, d in records).items():
-            by_day[table.inputs[0].id, day] = n
+            by_day[table.inputs[0].id, str(day)] = n
     return found, by_day
 
 

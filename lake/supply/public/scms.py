@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 
 SOURCE_SYSTEM = "scms"
 PACKS = "pack"
-NO_DATE = ("Date Not Captured", "Pre-PQ Process", "N/A - From RDC", "N/A")
+NOT_CAPTURED, NO_QUOTE, FROM_STOCK = "Date Not Captured", "Pre-PQ Process", "N/A - From RDC"
+NO_DATE = (NOT_CAPTURED, NO_QUOTE, FROM_STOCK, "N/A")
 PLAUSIBLE = "BETWEEN DATE'2000-01-01' AND DATE'2100-01-01'"
 MONEY = DecimalType(18, 4)
 ELSEWHERE = ("See DN-", "See ASN-")
 INSTEAD = {
-    "quoted_text": NO_DATE[:2],
-    "ordered_text": (NO_DATE[0], NO_DATE[2]),
+    "quoted_text": (NOT_CAPTURED, NO_QUOTE),
+    "ordered_text": (NOT_CAPTURED, FROM_STOCK),
     "freight_text": ("Freight Included in Commodity Cost", "Invoiced Separately", *ELSEWHERE),
     "weight_text": ("Weight Captured Separately", *ELSEWHERE),
 }
