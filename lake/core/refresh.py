@@ -72,6 +72,8 @@ class Keyed(Refresh):
 
 @dataclass(frozen=True)
 class Latest(Keyed):
+    """The newest row of a key. What is stored says as much of the earlier ones as all of them."""
+
     reads_all: ClassVar[bool] = False
     newest: tuple[str, ...] = ()
 
@@ -81,11 +83,18 @@ class Latest(Keyed):
 
 @dataclass(frozen=True)
 class History(Keyed):
+    """Versions of a key. What is stored says as much of the earlier statements as all of them, for later ones."""
+
+    reads_all: ClassVar[bool] = False
     added: ClassVar[tuple[str, ...]] = ("valid_from", "valid_to", "is_current")
     at: str = ""
 
     def shaped(self, made: DataFrame) -> DataFrame:
         return transforms.versions_of(made, key=self.group, at=self.at)
+
+    def statements(self, versions: DataFrame) -> DataFrame:
+        """The first statement of each version."""
+        return versions.withColumnRenamed("valid_from", self.at).drop("valid_to", "is_current")
 
     def fits(self, table: str, columns: Sequence[str]) -> None:
         _all_there(table, (*self.key, *self.added), columns)

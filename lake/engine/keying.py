@@ -38,7 +38,7 @@ class Keying(Work):
             return self.unchanged(), None
         groups = some if len(some) <= MOST_LITERALS else None
         stored = _of_groups(self.stored(), refresh.group, touched, groups)
-        new = self._of_winners(refresh, stored)
+        new = self._built_on(refresh, stored)
         if new is None:
             new = self.computed(self._narrowed(refresh, touched, groups))
         new = new.withColumn("_h", row_hash(self.table.schema))
@@ -48,19 +48,33 @@ class Keying(Work):
         differ = self.keep(both.where(~F.col("_h").eqNullSafe(F.col("_oh"))))
         return self._merged(refresh, differ)
 
-    def _of_winners(self, refresh: Keyed, stored: DataFrame) -> DataFrame | None:
-        """The latest rows of the touched keys without a look at all earlier ones: those stored, or those that came.
+    def _built_on(self, refresh: Keyed, stored: DataFrame) -> DataFrame | None:
+        """The rows of the touched keys from those stored and what came, without a look at all that came earlier.
 
-        None where that does not say them: something went, or a row competes as another type than it is stored.
+        None where these do not say it: something went, a row that came has another type than is stored, or a statement
+        is not later than all that were there.
         """
-        if not isinstance(refresh, Latest) or takes_as_of(self.table) or any(m and m[1] for m in self.moved.values()):
+        if not isinstance(refresh, (Latest, History)) or takes_as_of(self.table):
+            return None
+        if any(m and m[1] for m in self.moved.values()):
             return None
         frames = [self._feed(i) if i in self.moved else self._nothing_of(i) for i in self.table.all_inputs]
         came = self.table.made(*frames).dropna(subset=list(refresh.group))
-        if {f.name: f.dataType for f in came.schema} != {f.name: f.dataType for f in self.table.schema}:
+        if isinstance(refresh, History):
+            if not self._is_later(came, refresh.at):
+                return None
+            stored = refresh.statements(stored)
+        kinds = dict(stored.dtypes)
+        if any(kinds[name] != kind for name, kind in came.dtypes):
             return None
-        rivals = came.unionByName(stored.select(came.columns))
-        return self._sliced(self.cast(self.table.promised(refresh.shaped(rivals))))
+        both = came.unionByName(stored.select(came.columns))
+        return self._sliced(self.cast(self.table.promised(refresh.shaped(both))))
+
+    def _is_later(self, came: DataFrame, at: str) -> bool:
+        """Whether all that came was stated after all that had been consumed."""
+        [first] = came.agg(F.min(at)).first() or [None]
+        there = self.table.made(*[self._were_there(i) for i in self.table.all_inputs])
+        return there.where(F.col(at) >= F.lit(first)).isEmpty()
 
     def _merged(self, refresh: Keyed, differ: DataFrame) -> Prepared:
         present = F.col("_h").isNotNull()
@@ -149,6 +163,13 @@ class Keying(Work):
             .agg(F.sum("_sign").alias("n"), F.min_by(F.struct(*names), "_h").alias("r"))
         )
         return net.where("n <> 0").select("r.*")
+
+    def _were_there(self, table: Table) -> DataFrame:
+        """The rows of an input, of which none went, that had been consumed."""
+        log = Log(self.b.path(table), self.body["inputs"][table.id])
+        came, _ = self.moved.get(table) or ([], [])
+        rows = read(self.session, log, sorted({*log.files()} - {*came}))
+        return self.b.accepted(rows, table, self.table).select([c.name for c in table.columns])
 
     def _nothing_of(self, table: Table) -> DataFrame:
         none = self.b.accepted(empty(self.session, self.b.schema(table)), table, self.table)

@@ -59,6 +59,17 @@ def test_an_id_that_stands_on_another_day_is_said(lake: FiveTables) -> None:
     assert (account["accepted"], account["rejected"], account["repeated"]) == (5, 1, 1)
 
 
+def test_a_late_statement_parts_a_version_that_stood_as_one(lake: FiveTables, from_scratch: Scratch) -> None:
+    for day, colour in ("2026-01-05", "red"), ("2026-01-09", "red"), ("2026-01-12", "green"), ("2026-01-07", "blue"):
+        land_things(lake.raw, day, {"bolt": colour})
+        lake.night()
+    check_laws(lake, from_scratch(lake), ["the statements above"])
+    versions = lake.spark.read.format("delta").load(str(lake.conf.at(table("colours"))))
+    assert [(r["colour"], str(r["valid_from"])) for r in versions.orderBy("valid_from").collect()] == [
+        ("red", "2026-01-05"), ("blue", "2026-01-07"), ("red", "2026-01-09"), ("green", "2026-01-12"),
+    ]  # fmt: skip
+
+
 def test_F25_a_night_with_nothing_new_writes_nothing(lake: FiveTables) -> None:
     land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
     lake.night()

@@ -47,7 +47,9 @@ def night_of_the_story(lake: FiveTables, n: int) -> None:
         ]
         land(raw, "2026-04-06", "late", late)
         land(raw, "2026-04-06", "older", [move("1", "bolt", "2026-01-05", 9, revision=1)])
-    if n == 3:  # the same name with other content; a withdrawn file; another definition
+        land_things(raw, "2026-04-06", {"nut": "blue"})
+    if n == 3:  # the same name with other content; a withdrawn file; another definition; a late statement
+        land_things(raw, "2026-02-01", {"nut": "white"})
         land(raw, "2026-01-05", "b", [move("3", "gear", "2026-01-03", 9)])
         (raw / "five" / "deliveries" / "dt=2026-01-06" / "z.jsonl").unlink()
         five_tables.WEIGHT = 2
@@ -256,6 +258,11 @@ def a_child_is_not_woken(patch: Patch) -> None:
         return "" if own is table("facts") and own.id in states else right(own, states, as_of)
 
     patch.setattr(plan, "reason", deaf)
+
+
+@mutant
+def every_statement_is_taken_for_the_latest(patch: Patch) -> None:
+    patch.setattr(keying.Keying, "_is_later", lambda *_: True)
 
 
 def test_the_right_engine_is_not_caught(lake: FiveTables, truth: None) -> None:
