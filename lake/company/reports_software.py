@@ -27,7 +27,7 @@ RULE = (
     f"{SELDOM:.0%}, and their median is {DRIFT_MM} mm or more and {THRICE:.0f} times that of the others; of several "
     "such variants the clearest is named."
 )
-MOST_ROBOTS = 120
+MOST_ROBOTS = 100
 
 
 def newest(card: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 PAST_DAYS, AHEAD_DAYS = 180, 90
-MOST_ITEMS = 150
+MOST_ITEMS = 120
 """So many items have their line in the report: those with the most money on the shelves, frozen or missing."""
 MOST_FROZEN = 80
 

@@ -618,6 +618,14 @@ def test_a_chart_of_one_thing_at_a_time_holds_all_of_them(lake: Lake):
     assert packed["rows"] == [[["2026-03-07", 10]], [[None, 2]]]
 
 
+def test_a_page_says_the_names_of_what_it_draws_once(lake: Lake):
+    rows = [{"n": 0, "share": 0.1 + 0.2}, {"n": 2.0, "class": "excess", "share": None}]
+    chart = Chart("Shares", "", (), (("", {"mark": "line", "datasets": {"d": rows}}),))
+    text = _text(lake, Page(("",), charts=(chart,)))
+    drawn = json.loads(text.partition('id="charts">')[2].partition("</script>")[0])["specs"]["supply-0-0"]["datasets"]
+    assert drawn == {"d": {"fields": ["n", "share", "class"], "rows": [[0, 0.3], [2, None, "excess"]]}}
+
+
 def _text(lake: Lake, page: Page) -> str:
     known = facts.gathered(lake, control.Journal(lake.conf.root))
     return html.document(lake, known, [(REPORTS[1], page)], "passed")

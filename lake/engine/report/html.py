@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date
 from functools import cache
 from html import escape
@@ -208,7 +208,8 @@ def _chart(lake: Lake, report: Report, number: int, chart: Chart, filters: Seque
     panels = []
     for n, (caption, spec) in enumerate(chart.specs):
         key = f"{report.name}-{number}-{n}"
-        specs[key] = {k: v for k, v in spec.items() if k not in ("$schema", "config")}
+        specs[key] = {k: v for k, v in spec.items() if k not in ("$schema", "config", "datasets")}
+        specs[key]["datasets"] = {name: _packed(rows) for name, rows in spec.get("datasets", {}).items()}
         height = int(spec.get("height", 200)) + ROOM_AROUND
         label = escape(f"{chart.title}{f', {caption}' if caption else ''}. {chart.said}")
         panels.append(
@@ -219,7 +220,7 @@ def _chart(lake: Lake, report: Report, number: int, chart: Chart, filters: Seque
     chooser = ""
     if chart.choices and chart.specs:
         key = f"{report.name}-{number}-0"
-        specs[key]["choices"] = _packed(chart)
+        specs[key]["choices"] = _choices(chart)
         options = "".join(f"<option>{escape(c.name)}</option>" for c in chart.choices)
         chooser = (
             f'<p class="choose"><label>{escape(chart.choose)} <select data-for="{key}">{options}</select></label> '
@@ -240,14 +241,38 @@ def _chart(lake: Lake, report: Report, number: int, chart: Chart, filters: Seque
     )
 
 
-def _packed(chart: Chart) -> dict[str, Any]:
-    """The rows of all choices without their fields' names, which are the same everywhere."""
-    fields = list(chart.choices[0].rows[0])
+def _choices(chart: Chart) -> dict[str, Any]:
+    """All choices, each with its rows."""
+    fields = _fields(row for c in chart.choices for row in c.rows)
     return {
         "fields": fields,
         "said": [c.said for c in chart.choices],
-        "rows": [[[r.get(f) for f in fields] for r in c.rows] for c in chart.choices],
+        "rows": [[_bare(row, fields) for row in c.rows] for c in chart.choices],
     }
+
+
+def _packed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows without the names of their fields, which are most of what they say."""
+    fields = _fields(rows)
+    return {"fields": fields, "rows": [_bare(row, fields) for row in rows]}
+
+
+def _fields(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(field for row in rows for field in row))
+
+
+def _bare(row: Mapping[str, Any], fields: Sequence[str]) -> list[Any]:
+    """The values of a row, up to the last that is there."""
+    values = [row.get(f) for f in fields]
+    while values and values[-1] is None:
+        values.pop()
+    return [_short(v) if isinstance(v, float) else v for v in values]
+
+
+def _short(number: float) -> float:
+    """The number to nine digits: as many as a page shows."""
+    near = float(f"{number:.9g}")
+    return int(near) if near.is_integer() else near
 
 
 def _ledger(lake: Lake, pages: Sequence[tuple[Report, Page]]) -> str:

@@ -40,10 +40,10 @@
     return draw(place);
   }
 
-  // ---- one thing at a time: its rows become the data that the chart draws, and the table below it
+  // Rows come without their fields' names, and without the nulls at their ends.
+  const unpacked = (fields, rows) => rows.map((row) => Object.fromEntries(fields.map((f, i) => [f, row[i] ?? null])));
 
-  const unpacked = ({ fields, rows }, n) =>
-    rows[n].map((row) => Object.fromEntries(fields.map((f, i) => [f, row[i]])));
+  // ---- one thing at a time: its rows become the data that the chart draws, and the table below it
 
   const said = (value) => (typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 3 }) : value ?? "");
 
@@ -55,10 +55,10 @@
       article.querySelector("output").textContent = choices.said[n];
       article.querySelector("tbody")?.replaceChildren(...choices.rows[n].map((row) => {
         const line = document.createElement("tr");
-        row.forEach((value) => {
+        choices.fields.forEach((_, i) => {
           const cell = line.insertCell();
-          cell.textContent = said(value);
-          cell.className = typeof value === "number" ? "num" : "";
+          cell.textContent = said(row[i]);
+          cell.className = typeof row[i] === "number" ? "num" : "";
         });
         return line;
       }));
@@ -66,7 +66,7 @@
     });
   });
 
-  // ---- filters: rows of listings, and rows that charts draw, stay if they have no such field or the wanted value
+  // ---- filters: rows of listings, and rows that charts draw, stay if they have no such value or the wanted one
 
   const filters = (place) =>
     [...(place.closest("section").querySelector(".filters")?.querySelectorAll("select") ?? [])]
@@ -77,16 +77,16 @@
     const { choices, ...spec } = specs[place.id];
     const asked = filters(place);
     let had = 0, left = 0;
-    const datasets = Object.fromEntries(Object.entries(spec.datasets ?? {}).map(([name, rows]) => {
-      const tagged = asked.some(([f]) => rows.some((row) => f in row));
-      const kept = rows.filter((row) => asked.every(([f, v]) => !(f in row) || String(row[f]) === v));
+    const datasets = Object.fromEntries(Object.entries(spec.datasets).map(([name, { fields, rows }]) => {
+      const tagged = asked.some(([f]) => fields.includes(f));
+      const kept = unpacked(fields, rows).filter((row) => asked.every(([f, v]) => String(row[f] ?? v) === v));
       if (tagged) { had += 1; left += kept.length; }
       return [name, kept];
     }));
     if (had && !left) return null;
     if (choices) {
       const chooser = document.querySelector(`select[data-for="${place.id}"]`);
-      datasets.chosen = unpacked(choices, chooser.selectedIndex);
+      datasets.chosen = unpacked(choices.fields, choices.rows[chooser.selectedIndex]);
     }
     return { ...spec, datasets };
   }
