@@ -54,9 +54,11 @@ def night_of_the_story(lake: FiveTables, n: int) -> None:
         (raw / "five" / "deliveries" / "dt=2026-01-06" / "z.jsonl").unlink()
         five_tables.WEIGHT = 2
         declarations._definition.cache_clear()
-    if n == 4:  # the last month goes again, and an extract is corrected
+    if n == 4:  # the last month goes again, and an extract is corrected; of one thing there is only news
         (raw / "five" / "deliveries" / "dt=2026-04-06" / "a.jsonl").unlink()
         land_things(raw, "2026-01-06", {"bolt": "red", "nut": "blue"})
+        land(raw, "2026-04-07", "a", [move("11", "belt", "2026-04-07", 1)])
+        land_things(raw, "2026-04-07", {"belt": "white"})
 
 
 @pytest.fixture

@@ -99,6 +99,8 @@ def check_laws(lake: FiveTables, scratch: FiveTables, story: list[str]) -> None:
     assert lake.told() == scratch.told(), f"incremental differs from scratch, after {story}"
     assert night.written_unplanned(lake.journal) == []
     assert lake.journal.open_tasks() == []
+    if not lake.told():
+        return  # nothing was delivered: there is nothing to verify
     for verdict in Verifier(lake.conf, TABLES, [], TABLES).conclude(["audit", "release", "conservation"]):
         assert not verdict.violations, (verdict, story)
 
