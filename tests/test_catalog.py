@@ -5,12 +5,14 @@ import sys
 from dataclasses import replace
 
 import pytest
+from pyspark.sql import SparkSession
 from pyspark.sql.types import StringType
 
 from lake import catalog
 from lake.core.errors import LakeError
-from lake.core.refresh import append, full
+from lake.core.refresh import History, Latest, append, full
 from lake.core.table import Column, Table, source
+from lake.engine.session import empty
 
 
 def test_importing_the_catalog_starts_no_jvm_and_waits_for_no_pandas():
@@ -27,6 +29,15 @@ def test_every_table_says_what_a_row_is_by_its_key():
 
 def test_gold_is_open():
     assert [t.id for t in catalog.TABLES if t.layer == "gold" and t.restricted] == []
+
+
+def test_what_is_carried_on_is_made_in_the_types_that_it_is_stored_in(spark: SparkSession):
+    """Otherwise each night makes it anew from all that was ever delivered."""
+    for t in catalog.TABLES:
+        if isinstance(t.refresh, Latest | History):
+            made = t.made(*[empty(spark, i.schema) for i in t.all_inputs])
+            stored = {f.name: f.dataType for f in t.schema}
+            assert {f.name: f.dataType for f in made.schema if f.name in stored}.items() <= stored.items(), t.id
 
 
 def test_somebody_answers_for_every_table():

@@ -133,7 +133,7 @@ def oil_planning(materials: DataFrame) -> DataFrame:
         "reorder_point",
         "order_up_to",
         F.lit(None).cast("int").alias("review_days"),
-        F.lit(None).cast("decimal(18,4)").alias("service_target"),
+        F.lit(None).cast("decimal(5,4)").alias("service_target"),
         "known_on",
         F.lit(SOURCE_SYSTEM).alias("source_system"),
     )
