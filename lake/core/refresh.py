@@ -71,10 +71,18 @@ class Keyed(Refresh):
 
 
 @dataclass(frozen=True)
-class Latest(Keyed):
-    """The newest row of a key. What is stored says as much of the earlier ones as all of them."""
+class RowWise(Keyed):
+    """Each row of the inputs tells of one key by itself, and what is stored says as much as all the earlier ones."""
 
     reads_all: ClassVar[bool] = False
+
+    def told(self, stored: DataFrame) -> DataFrame:
+        """What is stored, as rows that the table's function could have made."""
+        return stored
+
+
+@dataclass(frozen=True)
+class Latest(RowWise):
     newest: tuple[str, ...] = ()
 
     def shaped(self, made: DataFrame) -> DataFrame:
@@ -82,19 +90,15 @@ class Latest(Keyed):
 
 
 @dataclass(frozen=True)
-class History(Keyed):
-    """Versions of a key. What is stored says as much of the earlier statements as all of them, for later ones."""
-
-    reads_all: ClassVar[bool] = False
+class History(RowWise):
     added: ClassVar[tuple[str, ...]] = ("valid_from", "valid_to", "is_current")
     at: str = ""
 
     def shaped(self, made: DataFrame) -> DataFrame:
         return transforms.versions_of(made, key=self.group, at=self.at)
 
-    def statements(self, versions: DataFrame) -> DataFrame:
-        """The first statement of each version."""
-        return versions.withColumnRenamed("valid_from", self.at).drop("valid_to", "is_current")
+    def told(self, stored: DataFrame) -> DataFrame:
+        return stored.withColumnRenamed("valid_from", self.at).drop("valid_to", "is_current")
 
     def fits(self, table: str, columns: Sequence[str]) -> None:
         _all_there(table, (*self.key, *self.added), columns)

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from lake.core.refresh import History, Keyed, Latest
+from lake.core.refresh import History, Keyed, RowWise
 from lake.core.table import SLICE, Table
 from lake.core.transforms import HASH_RANGE, hash_sum, row_hash
 from lake.engine.plan import takes_as_of
@@ -54,25 +54,22 @@ class Keying(Work):
         None where these do not say it: something went, a row that came has another type than is stored, or a statement
         is not later than all that were there.
         """
-        if not isinstance(refresh, (Latest, History)) or takes_as_of(self.table):
-            return None
-        if any(m and m[1] for m in self.moved.values()):
+        went = any(m and m[1] for m in self.moved.values())
+        if not isinstance(refresh, RowWise) or takes_as_of(self.table) or went:
             return None
         frames = [self._feed(i) if i in self.moved else self._nothing_of(i) for i in self.table.all_inputs]
         came = self.table.made(*frames).dropna(subset=list(refresh.group))
-        if isinstance(refresh, History):
-            if not self._is_later(came, refresh.at):
-                return None
-            stored = refresh.statements(stored)
-        kinds = dict(stored.dtypes)
-        if any(kinds[name] != kind for name, kind in came.dtypes):
+        if isinstance(refresh, History) and not self._is_later(came, refresh.at):
             return None
-        both = came.unionByName(stored.select(came.columns))
+        told = refresh.told(stored).select(came.columns)
+        if told.dtypes != came.dtypes:
+            return None
+        both = came.unionByName(told)
         return self._sliced(self.cast(self.table.promised(refresh.shaped(both))))
 
     def _is_later(self, came: DataFrame, at: str) -> bool:
         """Whether all that came was stated after all that had been consumed."""
-        [first] = came.agg(F.min(at)).first() or [None]
+        [[first]] = came.agg(F.min(at)).collect()
         there = self.table.made(*[self._were_there(i) for i in self.table.all_inputs])
         return there.where(F.col(at) >= F.lit(first)).isEmpty()
 
@@ -117,7 +114,7 @@ class Keying(Work):
         """The groups that any input's changes concern."""
         group = list(refresh.group)
         found = []
-        row_wise = isinstance(refresh, (Latest, History))
+        row_wise = isinstance(refresh, RowWise)
         via = dict(refresh.via)
         frames = {i: self._feed(i) for i in self.moved}
         if row_wise:
@@ -153,7 +150,7 @@ class Keying(Work):
         assert files is not None
         log = Log(self.b.path(table), self.body["inputs"][table.id])
         names = [c.name for c in table.columns]
-        came, went = (self.b.accepted(read(self.session, log, some), table, self.table).select(names) for some in files)
+        came, went = (self._seen(read(self.session, log, some), table) for some in files)
         if not files[1]:
             return came
         both = came.select("*", F.lit(1).alias("_sign")).unionByName(went.select("*", F.lit(-1).alias("_sign")))
@@ -166,19 +163,24 @@ class Keying(Work):
 
     def _were_there(self, table: Table) -> DataFrame:
         """The rows of an input, of which none went, that had been consumed."""
-        log = Log(self.b.path(table), self.body["inputs"][table.id])
+        version = self.body["inputs"][table.id]
+        if version < 0:
+            return self._nothing_of(table)
+        log = Log(self.b.path(table), version)
         came, _ = self.moved.get(table) or ([], [])
-        rows = read(self.session, log, sorted({*log.files()} - {*came}))
-        return self.b.accepted(rows, table, self.table).select([c.name for c in table.columns])
+        return self._seen(read(self.session, log, sorted({*log.files()} - {*came})), table)
 
     def _nothing_of(self, table: Table) -> DataFrame:
-        none = self.b.accepted(empty(self.session, self.b.schema(table)), table, self.table)
-        return none.select([c.name for c in table.columns])
+        return self._seen(empty(self.session, self.b.schema(table)), table)
+
+    def _seen(self, rows: DataFrame, table: Table) -> DataFrame:
+        """Stored rows of an input as the table's functions get them."""
+        return self.b.accepted(rows, table, self.table).select([c.name for c in table.columns])
 
     def _narrowed(self, refresh: Keyed, touched: DataFrame, groups: Sequence[Any] | None) -> list[DataFrame]:
         """The inputs with only the rows that the touched groups need."""
         group, via = list(refresh.group), dict(refresh.via)
-        if isinstance(refresh, (Latest, History)):
+        if isinstance(refresh, RowWise):
             return self._row_wise(refresh, touched, groups)
         by_name = {i.name: f for i, f in zip(self.table.all_inputs, self.inputs(), strict=True)}
         direct = {n: _of_groups(f, group, touched, groups) for n, f in by_name.items() if n not in via}

@@ -18,7 +18,7 @@ import pyarrow.dataset as ds
 from pyspark.sql.pandas.types import to_arrow_schema
 
 from lake.core.errors import WrongUse
-from lake.core.refresh import FORWARD, History, Keyed, Latest, Slices
+from lake.core.refresh import FORWARD, Keyed, RowWise, Slices
 from lake.core.table import SLICE, Table
 from lake.engine import place
 from lake.engine.conf import Conf
@@ -113,7 +113,7 @@ class Narrowing:
     def _pairs(self, table: Table, rows: pa.Table, i: Table, *, guess: bool) -> list[tuple[str, str]]:
         """Columns of the table and of its input that are equal wherever a row needs a row."""
         refresh = table.refresh
-        if isinstance(refresh, Keyed) and not isinstance(refresh, (Latest, History)):
+        if isinstance(refresh, Keyed) and not isinstance(refresh, RowWise):
             there = {c.name for c in i.columns}
             return [(g, g) for g in refresh.group] if there.issuperset(refresh.group) else []
         names = {c.name for c in i.columns if not (c.pii and not table.restricted)}
