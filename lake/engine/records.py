@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import DataFrame, SparkSession
@@ -24,6 +24,7 @@ from pyspark.sql.types import (
     StringType,
     StructField,
     StructType,
+    TimestampType,
 )
 
 from lake.core.refresh import Append
@@ -65,6 +66,7 @@ LOSERS = ("duplicate", "superseded", "conflict")
 _CORRUPT = "_corrupt"
 _BLANK = " \t\n\r\x0b\x0c"
 _LONGEST = 2**31 - 1
+_WITHOUT_A_DAY = r"^\s*(T|[0-9]+:)"
 
 
 def bronze_schema(source: Table) -> StructType:
@@ -266,9 +268,10 @@ def _misfits(texts: SparkColumn, values: SparkColumn) -> SparkColumn:
 
 def _value(c: Column, delivery: Delivery) -> SparkColumn:
     """The column's value, from the frame where what was read as text still is text."""
-    if c.parse is not None:
-        return F.expr(c.parse)
     value = F.col(f"`{c.name}`")
+    if c.parse is not None:
+        made = F.expr(c.parse)
+        return _with_a_day(value, made) if isinstance(c.stored, TimestampType) else made
     return _cast(value, c, delivery) if _by_text(c, delivery) else value
 
 
@@ -295,7 +298,13 @@ def _cast_one(text: SparkColumn, to: DataType, delivery: Delivery) -> SparkColum
         return text
     if delivery.decimal != "." and isinstance(to, NumericType):
         text = F.translate(text, delivery.decimal, ".")
-    return F.trim(text).try_cast(to)
+    value = F.trim(text).try_cast(to)
+    return _with_a_day(text, value) if isinstance(to, TimestampType) else value
+
+
+def _with_a_day(text: SparkColumn, time: SparkColumn) -> SparkColumn:
+    """The time, but of a text without a day none: Spark would take the day on which it is read."""
+    return F.when(F.rlike(text, F.lit(_WITHOUT_A_DAY)), F.lit(None)).otherwise(time)
 
 
 def _present(c: Column, text: SparkColumn) -> SparkColumn:
@@ -315,7 +324,9 @@ def _read_text(
             text = _present(c, F.coalesce(typed, again))
             columns += [text.alias(c.name), text.alias(f"_t_{c.name}")]
         else:
-            columns += [F.coalesce(typed, _cast(again, c, delivery)).alias(c.name), again.alias(f"_t_{c.name}")]
+            value = F.coalesce(typed, _cast(again, c, delivery))
+            value = _with_a_day(again, value) if isinstance(c.stored, TimestampType) else value
+            columns += [value.alias(c.name), again.alias(f"_t_{c.name}")]
     raw = _kept().alias("_raw")
     return once.select(*columns, (broken | F.col("_bytes").isNotNull()).alias("_broken"), raw, *BRONZE.names)
 
@@ -344,7 +355,7 @@ def _read_jsonl(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery
     once = rows.withColumn("_first", parse(schema=shape))
     names = [n for n in shape.names if n != _CORRUPT]
     once = once.withColumn("_whole", F.rtrim(line).endswith("}") & strict.is_one_object(line, "_first", names))
-    fits = F.coalesce("_whole", F.lit(False)) & F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull()
+    fits = _fits(shape)
     again = F.when(~fits, parse(schema=_shape(delivered, delivery, as_text=True)))
     once = once.withColumn("_second", again)
     return _read_text(delivered, delivery, once, "_first", "_second", ~fits & _is_broken())
@@ -352,13 +363,24 @@ def _read_jsonl(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery
 
 def _read_csv(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery, headers: Sequence[str]) -> DataFrame:
     by_header = partial(_by_header, delivered=delivered, delivery=delivery, headers=headers)
-    once = by_header(rows, "_first", _shape(delivered, delivery, as_text=False), where=F.lit(True))
+    shape = _shape(delivered, delivery, as_text=False)
+    once = by_header(rows, "_first", shape, where=F.lit(True))
     quotes = F.length("line") - F.length(F.replace(F.col("line"), F.lit('"'), F.lit("")))
     closed = quotes % 2 == 0  # the parser takes a quote that nothing closes
     once = once.withColumn("_whole", closed & ~strict.has_nul(F.col("line")))
-    fits = F.coalesce("_whole", F.lit(False)) & F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull()
+    fits = _fits(shape)
     once = by_header(once, "_second", _shape(delivered, delivery, as_text=True), where=~fits)
     return _read_text(delivered, delivery, once, "_first", "_second", ~fits & _is_broken())
+
+
+def _fits(shape: StructType) -> SparkColumn:
+    """Whether a line is a record whose values are of their types, as read into `_first` by this shape.
+
+    A time from the day of reading on may have been told without a day; its text has to be seen.
+    """
+    read = F.coalesce("_whole", F.lit(False)) & F.col("_first").isNotNull() & F.col(f"_first.{_CORRUPT}").isNull()
+    times = [F.col(f"_first.`{f.name}`") for f in shape.fields if isinstance(f.dataType, TimestampType)]
+    return reduce(lambda so_far, time: so_far & F.coalesce(time < F.current_date(), F.lit(True)), times, read)
 
 
 def _is_broken() -> SparkColumn:

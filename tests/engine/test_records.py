@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -215,6 +215,20 @@ def test_what_happened_before_there_were_computers_is_rejected(typed: Typed) -> 
     [row] = typed.jsonl(GOOD.replace("2026-01-05T", "1969-07-20T"))
     assert reasons(row) == [("past", None, "1969-07-20")]
     assert row["_slice"] == date(2026, 1, 6)
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_a_time_of_the_day_of_reading_is_read_as_it_is_told(typed: Typed, days: int) -> None:
+    now = datetime.now(UTC).replace(microsecond=0) + timedelta(days=days)
+    told = {"iso": f'"{now.isoformat()}"', "seconds": str(int(now.timestamp())), "bare": f'"{now:%H:%M:%S}"'}
+    line = '{{"id":"{}","revision":1,"thing":"bolt","at":{},"quantity":1}}'
+    rows = {r["id"]: r for r in typed.jsonl(*[line.format(name, at) for name, at in told.items()])}
+    assert {name: r["at"] and r["at"].astimezone(UTC) for name, r in rows.items()} == {
+        "iso": now,
+        "seconds": now,
+        "bare": None,
+    }
+    assert [rule for rule, _, _ in reasons(rows["bare"])] == ["type"]
 
 
 def test_lines_that_spark_would_give_the_table_up_for_are_rejected(typed: Typed) -> None:
