@@ -2,13 +2,14 @@
 
 Inputs are narrowed to what the rows need, as the table's refresh declares it: their group, their slices. Where that
 says nothing (a whole table may decide), they are narrowed by the columns that pass unchanged through the table's plan:
-a guess, which whoever computes the rows again can confirm.
+a guess, which whoever computes the rows again can confirm. Of an input that nothing narrows no row is read: it is all
+of it, and so is what it was made of.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -31,10 +32,21 @@ from lake.engine.store import Log
 
 @dataclass(frozen=True)
 class Narrowed:
-    """The rows of an input that were needed, and by what they were chosen."""
+    """The rows of a version of an input that were needed (None: all of it), and by what they were chosen."""
 
-    rows: pa.Table
-    how: str
+    table: Table
+    version: int
+    rows: pa.Table | None = None
+    how: str = "all of it"
+
+    def also(self, other: Narrowed) -> Narrowed:
+        """These rows and those of another selection, each once."""
+        if self.rows is None or other.rows is None:
+            return replace(self, rows=None)
+        rows = pa.concat_tables([self.rows, other.rows])
+        if self.table.keys:
+            rows = rows.filter(pa.array(~rows.select(self.table.keys).to_pandas().duplicated()))
+        return replace(self, rows=rows)
 
 
 class Narrowing:
@@ -72,25 +84,61 @@ class Narrowing:
 
     def read(self, table: Table, version: int, where: pc.Expression | None) -> pa.Table:
         """Good rows of a version: what is promised, the slice, and of typed tables the file of each."""
-        schema, path = arrow(table), self.conf.at(table)
-        log = Log(path, version) if version > 0 else None
-        stored = {f.name for f in log._table.schema().fields} if log else ()
+        schema = self._stored_schema(table, version)
+        good = ds.field("_ok") if table.is_typed else None
+        wanted = [c for c in (good, where) if c is not None]
+        return self._dataset(table, version, schema).to_table(
+            columns=schema.names, filter=all_of(wanted) if wanted else None
+        )
+
+    def count(self, of: Narrowed) -> int:
+        """How many rows it has."""
+        if of.rows is not None:
+            return int(of.rows.num_rows)
+        if not of.table.is_typed:
+            return sum(Log(self.conf.at(of.table), of.version).counts().values()) if of.version > 0 else 0
+        return int(self._dataset(of.table, of.version, pa.schema([])).count_rows(filter=ds.field("_ok")))
+
+    def first(self, of: Narrowed, most: int) -> tuple[pa.Table, int]:
+        """The first rows of a typed table in the order of their delivery, and how many files all of them lie in."""
+        found, delivered = of.rows, pa.schema([("_dt", pa.date32()), ("_file", pa.string())])
+        if found is None:
+            rows = self._dataset(of.table, of.version, delivered)
+            batches = rows.to_batches(columns=delivered.names, filter=ds.field("_ok"))
+            files = pa.concat_tables([_distinct(pa.Table.from_batches([b], delivered)) for b in batches])
+        else:
+            files = found.select(delivered.names)
+        files = _distinct(files).sort_by([(c, "ascending") for c in delivered.names])
+        if found is None:
+            [one] = files.slice(0, 1).to_pylist()
+            found = self.read(of.table, of.version, all_of([ds.field(c) == pa.scalar(v) for c, v in one.items()]))
+        order = [*delivered.names, *of.table.keys]
+        return found.sort_by([(c, "ascending") for c in order]).slice(0, most), files.num_rows
+
+    def _stored_schema(self, table: Table, version: int) -> pa.Schema:
+        schema = arrow(table)
+        stored = {f.name for f in Log(self.conf.at(table), version)._table.schema().fields} if version > 0 else ()
         more = [(SLICE, pa.date32()), *([("_file", pa.string()), ("_dt", pa.date32())] if table.is_typed else [])]
         for name, kind in more:
             if name in stored:
                 schema = schema.append(pa.field(name, kind))
-        files = log.files() if log else []
-        if not files:
-            return schema.empty_table()
-        if table.is_typed:
-            where = all_of([ds.field("_ok"), *([where] if where is not None else [])])
-        known = schema.append(pa.field("_ok", pa.bool_())) if table.is_typed else schema
-        read = ds.dataset(files, schema=known, format="parquet", filesystem=place.files(path))
-        return read.to_table(columns=schema.names, filter=where)
+        return schema
 
-    def narrowed(self, table: Table, rows: pa.Table, *, guess: bool) -> dict[Table, Narrowed]:
-        """What the rows of a table need of each of its inputs. `guess`: also by columns that pass unchanged."""
+    def _dataset(self, table: Table, version: int, schema: pa.Schema) -> ds.Dataset:
+        """The data files of a version, read as `schema` (and of typed tables whether each row is good)."""
+        path = self.conf.at(table)
+        files = Log(path, version).files() if version > 0 else []
+        schema = schema.append(pa.field("_ok", pa.bool_())) if table.is_typed else schema
+        return ds.dataset(files, schema=schema, format="parquet", filesystem=place.files(path))
+
+    def narrowed(self, table: Table, rows: pa.Table | None, *, guess: Collection[Table]) -> dict[Table, Narrowed]:
+        """What the rows of a table (None: all of them) need of each of its inputs.
+
+        guess   the inputs that are narrowed by columns that pass unchanged, too
+        """
         versions, refresh = self.versions(table), table.refresh
+        if rows is None:
+            return {i: Narrowed(i, versions[i.id]) for i in table.all_inputs}
         found: dict[Table, Narrowed] = {}
         via = dict(refresh.via) if isinstance(refresh, Keyed) else {}
         inputs = sorted(table.all_inputs, key=lambda i: i.name in via)
@@ -104,10 +152,14 @@ class Narrowing:
                 middle = next(t for t in found if t.name == through)
                 pairs, source = [(column, column)], found[middle].rows
             else:
-                pairs, source = self._pairs(table, rows, i, guess=guess), rows
-            conditions += [ds.field(c).isin(source.column(k).unique()) for k, c in pairs]
-            read = self.read(i, versions[i.id], all_of(conditions) if conditions else None)
-            found[i] = Narrowed(_semi(read, source, pairs), ", ".join([*how, *(c for _, c in pairs)]) or "all of it")
+                pairs, source = self._pairs(table, rows, i, guess=i in guess), rows
+            if source is not None:
+                conditions += [ds.field(c).isin(source.column(k).unique()) for k, c in pairs]
+            if source is None or not conditions:
+                found[i] = Narrowed(i, versions[i.id])
+                continue
+            read = _semi(self.read(i, versions[i.id], all_of(conditions)), source, pairs)
+            found[i] = Narrowed(i, versions[i.id], read, ", ".join([*how, *(c for _, c in pairs)]))
         return {i: found[i] for i in table.all_inputs}
 
     def _pairs(self, table: Table, rows: pa.Table, i: Table, *, guess: bool) -> list[tuple[str, str]]:
@@ -161,6 +213,10 @@ def _filled(rows: pa.Table, same: Mapping[str, str]) -> list[tuple[str, str]]:
     return [(k, c) for k, c in flat if not rows.column(k).null_count]
 
 
+def _distinct(rows: pa.Table) -> pa.Table:
+    return rows.group_by(rows.column_names).aggregate([])
+
+
 def _semi(rows: pa.Table, wanted: pa.Table, pairs: Sequence[tuple[str, str]]) -> pa.Table:
     """The rows whose columns say together what one of the wanted rows says."""
     if not pairs or not rows.num_rows:
@@ -170,12 +226,3 @@ def _semi(rows: pa.Table, wanted: pa.Table, pairs: Sequence[tuple[str, str]]) ->
     left["_at"] = range(len(left))
     kept = left.merge(right, on=list(right.columns), how="inner")["_at"].sort_values()
     return rows.take(pa.array(kept, pa.int64()))
-
-
-def both(a: pa.Table, b: pa.Table, table: Table) -> pa.Table:
-    """The rows of two selections of one table, each once."""
-    rows = pa.concat_tables([a, b])
-    if not table.keys:
-        return rows
-    seen = rows.select(table.keys).to_pandas().duplicated()
-    return rows.filter(pa.array(~seen))

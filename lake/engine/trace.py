@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -14,7 +14,7 @@ import pyarrow.dataset as ds
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.pandas.types import to_arrow_schema
-from pyspark.sql.types import StringType, StructType
+from pyspark.sql.types import StringType
 
 from lake.core.errors import WrongUse
 from lake.core.graph import ordered
@@ -23,9 +23,9 @@ from lake.core.table import SLICE, Table
 from lake.engine import lines, place, plan, privacy, records, rejects, training
 from lake.engine.conf import Conf
 from lake.engine.lineage import Graph
-from lake.engine.narrowing import Narrowed, Narrowing, all_of, any_of, arrow, both
+from lake.engine.narrowing import Narrowed, Narrowing, all_of, any_of, arrow
 from lake.engine.release import Release
-from lake.engine.session import empty
+from lake.engine.session import empty, read
 from lake.engine.store import Log
 
 MOST_RECORDS = 20
@@ -82,18 +82,26 @@ class Tracer:
             )
         said = _plain(rows.select([c.name for c in table.columns]))[0]
         found = Trace(table.id, self.release.number, {k: said[k] for k in table.keys}, said)
-        for guess in (True, False):
-            inputs = self.rows.narrowed(table, rows, guess=guess)
+        guessed = set(table.all_inputs)
+        while True:
+            inputs = self.rows.narrowed(table, rows, guess=guessed)
             found.again = self._again(table, inputs, found.key)
-            if not found.differs:
+            if not found.differs or not guessed:
                 break
+            guessed -= (self._needed_by(table, found.differs) & guessed) or set(guessed)
         self._follow(found, table, inputs)
         return found
+
+    def _needed_by(self, table: Table, columns: Collection[str]) -> set[Table]:
+        """The inputs that any of the columns is made of."""
+        origins = [self.graph.of[table.id].columns[c] for c in columns]
+        of = {t for o in origins for t, _ in o.of | o.by}
+        return {i for i in table.all_inputs if i.id in of}
 
     # --- computing a row again ----------------------------------------------------------------------------------------
 
     def _again(self, table: Table, inputs: Mapping[Table, Narrowed], key: Mapping[str, Any]) -> dict[str, Any] | None:
-        frames = [self._frame(table, i, n.rows) for i, n in inputs.items()]
+        frames = [self._frame(table, n) for n in inputs.values()]
         task = self.rows.task(table)
         said = task.body if task else {}
         if plan.is_score(table):
@@ -108,8 +116,17 @@ class Tracer:
         found = _plain(made.toArrow().cast(arrow(table)))
         return found[0] if len(found) == 1 else None
 
-    def _frame(self, table: Table, i: Table, rows: pa.Table) -> DataFrame:
-        made = _on_spark(self.spark, rows.select([c.name for c in i.columns]), i.schema)
+    def _frame(self, table: Table, of: Narrowed) -> DataFrame:
+        i, names = of.table, [c.name for c in of.table.columns]
+        if not self.rows.count(of):
+            made = empty(self.spark, i.schema)
+        elif of.rows is not None:
+            # Spark takes no row that stands behind an empty chunk
+            made = self.spark.createDataFrame(of.rows.select(names).combine_chunks(), i.schema)
+        else:
+            log = Log(self.conf.at(i), of.version)
+            made = read(self.spark, log, log.files())
+            made = (made.where("_ok") if i.is_typed else made).select(names)
         open_reader = i.restricted and not table.restricted
         return privacy.masked(made, i, privacy.key_of(self.conf)) if open_reader else made
 
@@ -138,32 +155,25 @@ class Tracer:
 
     def _follow(self, found: Trace, table: Table, inputs: Mapping[Table, Narrowed]) -> None:
         """The rows that the inputs' rows need in turn, down to the typed records, and the lines of these."""
-        needed: dict[Table, pa.Table] = {}
+        needed = dict(inputs)
         typed: list[Table] = []
-        for i, n in inputs.items():
-            needed[i] = n.rows
-            found.inputs.append({"table": i.id, "rows": n.rows.num_rows, "by": n.how})
         for t in reversed(ordered(self.graph.tables.values())):
-            rows = needed.get(t)
-            if rows is None or not rows.num_rows:
+            if t not in needed or not self.rows.count(needed[t]):
                 continue
             if t.is_typed:
                 typed.append(t)
                 continue
-            for i, n in self.rows.narrowed(t, rows, guess=True).items():
-                needed[i] = both(needed[i], n.rows, i) if i in needed else n.rows
-        direct = {i["table"] for i in found.inputs}
-        found.inputs += [
-            {"table": t.id, "rows": r.num_rows} for t, r in needed.items() if t.id not in direct and r.num_rows
-        ]
-        found.records += [self._records(t, needed[t]) for t in sorted(typed, key=lambda t: t.id)]
+            for i, n in self.rows.narrowed(t, needed[t].rows, guess=t.all_inputs).items():
+                needed[i] = needed[i].also(n) if i in needed else n
+        found.inputs += [{"table": i.id, "rows": self.rows.count(n), "by": n.how} for i, n in inputs.items()]
+        further = {t.id: self.rows.count(n) for t, n in needed.items() if t not in inputs}
+        found.inputs += [{"table": t, "rows": rows} for t, rows in further.items() if rows]
+        found.records += [self._records(needed[t]) for t in sorted(typed, key=lambda t: t.id)]
 
-    def _records(self, table: Table, rows: pa.Table) -> dict[str, Any]:
-        source = table.inputs[0]
-        files = rows.column("_file")
-        some = rows.sort_by([("_dt", "ascending"), ("_file", "ascending"), *((k, "ascending") for k in table.keys)])
-        shown = self._lines(table, some.slice(0, MOST_RECORDS))
-        return {"source": source.id, "records": rows.num_rows, "files": len(files.unique()), "first": shown}
+    def _records(self, of: Narrowed) -> dict[str, Any]:
+        some, files = self.rows.first(of, MOST_RECORDS)
+        shown = self._lines(of.table, some)
+        return {"source": of.table.inputs[0].id, "records": self.rows.count(of), "files": files, "first": shown}
 
     def _lines(self, table: Table, rows: pa.Table) -> list[dict[str, Any]]:
         """Where each typed row stands: its file, its line, and (of open sources) what the line says."""
@@ -216,10 +226,6 @@ def key_of(table: Table, words: Sequence[str]) -> dict[str, Any]:
             said = table.column(name).stored.simpleString()
             raise WrongUse(f"{table.id}: {text!r} is no value of {name} ({said}).") from None
     return found
-
-
-def _on_spark(spark: SparkSession, rows: pa.Table, schema: StructType) -> DataFrame:
-    return spark.createDataFrame(rows, schema) if rows.num_rows else empty(spark, schema)
 
 
 def _plain(rows: pa.Table) -> list[dict[str, Any]]:

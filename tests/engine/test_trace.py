@@ -85,6 +85,15 @@ def test_an_order_line_leads_to_the_lines_that_told_of_it(company: Company, trac
     assert all(key["order_id"] in one["record"] for one in records["supply.bronze.receipts"]["first"])
 
 
+def test_a_row_that_hangs_on_its_neighbours_is_computed_from_its_whole_day(company: Company, traced: Traced) -> None:
+    table = next(t for t in TABLES if t.id == "robot.gold.joint_day")
+    days = company.lake.pandas(table.id)
+    day = days[(days["samples"] > 0) & (days["missing_samples"] == 0)].iloc[0]
+    trace = traced(table, {k: day[k] for k in table.keys})
+    assert (trace.again, trace.differs) == (trace.row, [])
+    assert {i["table"]: i["by"] for i in trace.inputs if "by" in i}["robot.silver.telemetry"] == "day"
+
+
 def test_of_a_person_the_place_is_told_and_not_the_record(company: Company, traced: Traced) -> None:
     table = next(t for t in TABLES if t.id == "supply.gold.dim_supplier")
     row = company.lake.pandas(table.id).iloc[0]
