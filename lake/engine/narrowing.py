@@ -37,7 +37,7 @@ class Narrowed:
     table: Table
     version: int
     rows: pa.Table | None = None
-    how: str = "all of it"
+    how: str = ""
 
     def also(self, other: Narrowed) -> Narrowed:
         """These rows and those of another selection, each once."""

@@ -195,7 +195,8 @@ def _traced(found: Trace, asked: list[str]) -> Iterator[str]:
             yield f"  ✓ {name} = {found.row[name]}"
     yield "made from"
     for i in found.inputs:
-        yield f"  {i['table']}: {i['rows']:,} rows" + (f", chosen by {i['by']}" if "by" in i else "")
+        chosen = f", chosen by {i['by']}" if i.get("by") else ", all there are" if "by" in i else ""
+        yield f"  {i['table']}: {i['rows']:,} rows{chosen}"
     for r in found.records:
         yield f"{r['source']}: {r['records']:,} records in {r['files']:,} files"
         for line in r["first"]:

@@ -89,45 +89,49 @@ def observed(lines: DataFrame, receipts: DataFrame) -> DataFrame:
 
 def looked_back(lines: DataFrame, arrivals: DataFrame) -> DataFrame:
     """One row per line: in each scope, figures over the lead times that were known before the day it was placed."""
-    asked = lines.select(*LINE, *_shared(), F.col("placed_on").alias("day"), F.lit(0).alias("is_known"), _no_days())
-    known = arrivals.where("days >= 0").select(
-        *LINE, *_shared(), F.col("known_on").alias("day"), F.lit(1).alias("is_known"), "days"
+    scopes = F.explode(F.array(*[_scope(name, shared) for name, shared in SCOPES.items()])).alias("scope")
+    by_arrival = Window.partitionBy("name", "key").orderBy("day", *LINE)
+    known = (
+        arrivals.where("days >= 0")
+        .select(*LINE, F.col("known_on").alias("day"), "days", scopes)
+        .select("*", "scope.*")
+        .withColumn("turn", F.row_number().over(by_arrival))
+        .withColumn("last", F.array_sort(F.collect_list("days").over(by_arrival.rowsBetween(1 - LAST, 0))))
+        .select("name", "key", "day", "turn", _figures().alias("state"), *_no_line())
     )
-    scopes = F.array(*[_scope(name, shared) for name, shared in SCOPES.items()])
+    asked = lines.select(F.col("placed_on").alias("day"), scopes, *LINE).select(
+        "scope.*", "day", F.lit(0).alias("turn"), F.lit(None).alias("state"), *LINE
+    )
     # on one day the questions stand before the arrivals: what became known on the order's day is not in its row
-    order = ["day", "is_known", *LINE]
-    events = asked.unionByName(known).withColumn("scope", F.explode(scopes)).select("*", "scope.*").drop("scope")
-    in_scope = Window.partitionBy("name", "key")
-    so_far = in_scope.orderBy(*order).rowsBetween(Window.unboundedPreceding, 0)
-    of_known = Window.partitionBy("name", "key", "is_known").orderBy(*order).rowsBetween(1 - LAST, 0)
-    states = (
-        events.withColumn("window", F.array_sort(F.collect_list("days").over(of_known)))
-        .withColumn("count", F.sum("is_known").over(so_far))
-        .withColumn("state", F.when(F.col("is_known") == 1, F.struct("count", "day", "window")))
-        .withColumn("state", F.max("state").over(so_far))
-        .where("is_known = 0")
+    so_far = Window.partitionBy("name", "key").orderBy("day", "turn").rowsBetween(Window.unboundedPreceding, 0)
+    by_scope = (
+        known.unionByName(asked).withColumn("state", F.last("state", ignorenulls=True).over(so_far)).where("turn = 0")
     )
-    window, size = F.col("state.window"), F.size("state.window")
-    low, high = (
-        F.element_at(window, F.expr("div(size(state.window) + 1, 2)").cast("int")),
-        F.element_at(window, F.expr("div(size(state.window), 2) + 1").cast("int")),
+    age = F.datediff("day", "state.day").alias("age")
+    wide = (
+        by_scope.select(*LINE, "name", F.when(F.col("state").isNotNull(), F.struct("state.*", age)).alias("state"))
+        .groupBy(*LINE)
+        .agg(*[F.max(F.when(F.col("name") == scope, F.col("state"))).alias(scope) for scope in SCOPES])
     )
-    total = F.aggregate(window, F.lit(0), lambda so_far, days: so_far + days)
+    named = ("median", "mean", "p90", "known", "age")
+    return wide.select(
+        *LINE, *[F.col(f"{scope}.{name}").alias(f"{scope}_{name}") for scope in SCOPES for name in named]
+    )
+
+
+def _figures() -> Expression:
+    """What the lead times in `last`, sorted, say, after `turn` of them became known, the last on `day`."""
+    last, size = F.col("last"), F.size("last")
+    low = F.element_at(last, F.floor((size + 1) / 2).cast("int"))
+    high = F.element_at(last, F.floor(size / 2).cast("int") + 1)
+    total = F.aggregate(last, F.lit(0), lambda so_far, days: so_far + days)
     rank = F.ceil(size * F.lit(9) / F.lit(10)).cast("int")
-    figures = F.struct(
+    return F.struct(
         ((low + high).cast(DAYS) / 2).cast(DAYS).alias("median"),
         (total.cast(DAYS) / size).cast(DAYS).alias("mean"),
-        F.element_at(window, rank).cast(DAYS).alias("p90"),
-        F.col("state.count").alias("known"),
-        F.datediff("day", "state.day").alias("age"),
-    )
-    by_scope = states.select(*LINE, "name", F.when(F.col("state").isNotNull(), figures).alias("figures"))
-    wide = by_scope.groupBy(*LINE).agg(
-        *[F.max(F.when(F.col("name") == scope, F.col("figures"))).alias(scope) for scope in SCOPES]
-    )
-    named = [("median", "median"), ("mean", "mean"), ("p90", "p90"), ("known", "known"), ("age", "age")]
-    return wide.select(
-        *LINE, *[F.col(f"{scope}.{field}").alias(f"{scope}_{name}") for scope in SCOPES for field, name in named]
+        F.element_at(last, rank).cast(DAYS).alias("p90"),
+        F.col("turn").cast("bigint").alias("known"),
+        "day",
     )
 
 
@@ -135,12 +139,15 @@ def quoted(lines: DataFrame, supplier_parts: DataFrame) -> DataFrame:
     """One row per line: the lead time that its agreement quoted in the last word of it before the line was placed."""
     pair = ["supplier_id", "part_id"]
     asked = lines.select(
-        *pair, *LINE, F.col("placed_on").alias("day"), F.lit(0).alias("is_quote"), _no_days("quoted_days")
+        *pair,
+        *LINE,
+        F.col("placed_on").alias("day"),
+        F.lit(0).alias("is_quote"),
+        F.lit(None).cast("int").alias("quoted_days"),
     )
     said = supplier_parts.where(F.col("quoted_lead_time_days").isNotNull()).select(
         *pair,
-        F.lit(None).cast("string").alias("order_id"),
-        F.lit(None).cast("int").alias("line"),
+        *_no_line(),
         F.col("known_on").alias("day"),
         F.lit(1).alias("is_quote"),
         F.col("quoted_lead_time_days").alias("quoted_days"),
@@ -170,24 +177,17 @@ def waiting_lines(lines: DataFrame, arrivals: DataFrame, order_line_changes: Dat
         .withColumn("ended_on", F.least("arrived_on", "given_up_on"))
         .withColumn("until_on", F.when(F.col("ended_on").isNotNull(), F.greatest("ended_on", "from_on")))
     )
-    asked = span.select(
-        "supplier_id", *LINE, F.col("placed_on").alias("day"), F.lit(0).alias("turn"), F.lit(0).alias("step")
-    )
-    added = span.select(
-        "supplier_id", *LINE, F.col("from_on").alias("day"), F.lit(1).alias("turn"), F.lit(1).alias("step")
-    )
-    ended = span.where("until_on IS NOT NULL").select(
-        "supplier_id", *LINE, F.col("until_on").alias("day"), F.lit(1).alias("turn"), F.lit(-1).alias("step")
-    )
-    until_now = (
-        Window.partitionBy("supplier_id")
-        .orderBy("day", "turn", *LINE, "step")
-        .rowsBetween(Window.unboundedPreceding, Window.currentRow)
-    )
+
+    # on one day the questions stand before what begins and ends on it
+    def event(day: str, turn: int, step: int) -> Expression:
+        return F.struct(F.col(day).alias("day"), F.lit(turn).alias("turn"), F.lit(step).alias("step"))
+
+    events = F.array(event("placed_on", 0, 0), event("from_on", 1, 1), event("until_on", 1, -1))
+    so_far = Window.partitionBy("supplier_id").orderBy("day", "turn").rowsBetween(Window.unboundedPreceding, 0)
     return (
-        asked.unionByName(added)
-        .unionByName(ended)
-        .withColumn("open_lines", F.sum("step").over(until_now))
+        span.select("supplier_id", *LINE, F.inline(events))
+        .where("day IS NOT NULL")
+        .withColumn("open_lines", F.sum("step").over(so_far))
         .where("turn = 0")
         .select(*LINE, "open_lines")
     )
@@ -226,5 +226,5 @@ def _scope(name: str, shared: list[str]) -> Expression:
     return F.struct(F.lit(name).alias("name"), key.alias("key"))
 
 
-def _no_days(name: str = "days") -> Expression:
-    return F.lit(None).cast("int").alias(name)
+def _no_line() -> list[Expression]:
+    return [F.lit(None).cast(kind).alias(name) for name, kind in zip(LINE, ("string", "int"), strict=True)]
