@@ -104,9 +104,7 @@ def looked_back(lines: DataFrame, arrivals: DataFrame) -> DataFrame:
     )
     # on one day the questions stand before the arrivals: what became known on the order's day is not in its row
     so_far = Window.partitionBy("name", "key").orderBy("day", "turn").rowsBetween(Window.unboundedPreceding, 0)
-    by_scope = (
-        known.unionByName(asked).withColumn("state", F.last("state", ignorenulls=True).over(so_far)).where("turn = 0")
-    )
+    by_scope = known.unionByName(asked).withColumn("state", F.max("state").over(so_far)).where("turn = 0")
     age = F.datediff("day", "state.day").alias("age")
     wide = (
         by_scope.select(*LINE, "name", F.when(F.col("state").isNotNull(), F.struct("state.*", age)).alias("state"))
@@ -120,17 +118,17 @@ def looked_back(lines: DataFrame, arrivals: DataFrame) -> DataFrame:
 
 
 def _figures() -> Expression:
-    """What the lead times in `last`, sorted, say, after `turn` of them became known, the last on `day`."""
+    """Figures of the lead times in `last`, sorted: the newest of `turn` that are known, by which they are ordered."""
     last, size = F.col("last"), F.size("last")
     low = F.element_at(last, F.floor((size + 1) / 2).cast("int"))
     high = F.element_at(last, F.floor(size / 2).cast("int") + 1)
     total = F.aggregate(last, F.lit(0), lambda so_far, days: so_far + days)
     rank = F.ceil(size * F.lit(9) / F.lit(10)).cast("int")
     return F.struct(
+        F.col("turn").cast("bigint").alias("known"),
         ((low + high).cast(DAYS) / 2).cast(DAYS).alias("median"),
         (total.cast(DAYS) / size).cast(DAYS).alias("mean"),
         F.element_at(last, rank).cast(DAYS).alias("p90"),
-        F.col("turn").cast("bigint").alias("known"),
         "day",
     )
 
