@@ -48,11 +48,6 @@ _SHORT = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
 the JVM dies."""
 _STACK = "-Xss4m -XX:+UseParallelGC -XX:MetaspaceSize=256m -XX:-DontCompileHugeMethods -Dderby.system.home=/tmp"
 """Spark's classes fill the room from which on the JVM collects all garbage by default (21 MB, then 35) as it starts."""
-_PATIENT = " ".join(
-    f"-XX:Tier4{what}Threshold={often}"
-    for what, often in {"Invocation": 50_000, "MinInvocation": 6_000, "Compile": 150_000, "BackEdge": 400_000}.items()
-)
-"""The second compiler waits ten times as long as by default: most of what a night runs it runs a few thousand times."""
 
 
 def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
@@ -97,7 +92,7 @@ def properties(conf: Conf, rows: int | None = None) -> dict[str, str]:
 def _of_this_machine(conf: Conf) -> dict[str, str]:
     """What EMR decides by itself, or is asked for with the run."""
     log4j = HOME / "conf" / "log4j2.properties"
-    java = " ".join([_STACK, _PATIENT, f"-Dlog4j2.configurationFile={log4j}", *archive.flags()])
+    java = " ".join([_STACK, f"-Dlog4j2.configurationFile={log4j}", *archive.flags()])
     return {
         "spark.master": conf.spark.master,
         "spark.driver.memory": conf.spark.driver_memory,
