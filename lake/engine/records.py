@@ -270,8 +270,7 @@ def _value(c: Column, delivery: Delivery) -> SparkColumn:
     """The column's value, from the frame where what was read as text still is text."""
     value = F.col(f"`{c.name}`")
     if c.parse is not None:
-        made = F.expr(c.parse)
-        return _with_a_day(value, made) if isinstance(c.stored, TimestampType) else made
+        return _with_a_day(value, F.expr(c.parse), c.stored)
     return _cast(value, c, delivery) if _by_text(c, delivery) else value
 
 
@@ -298,13 +297,14 @@ def _cast_one(text: SparkColumn, to: DataType, delivery: Delivery) -> SparkColum
         return text
     if delivery.decimal != "." and isinstance(to, NumericType):
         text = F.translate(text, delivery.decimal, ".")
-    value = F.trim(text).try_cast(to)
-    return _with_a_day(text, value) if isinstance(to, TimestampType) else value
+    return _with_a_day(text, F.trim(text).try_cast(to), to)
 
 
-def _with_a_day(text: SparkColumn, time: SparkColumn) -> SparkColumn:
-    """The time, but of a text without a day none: Spark would take the day on which it is read."""
-    return F.when(F.rlike(text, F.lit(_WITHOUT_A_DAY)), F.lit(None)).otherwise(time)
+def _with_a_day(text: SparkColumn, value: SparkColumn, kind: DataType) -> SparkColumn:
+    """The value, but no time of a text without a day: Spark would take the day on which it is read."""
+    if not isinstance(kind, TimestampType):
+        return value
+    return F.when(F.rlike(text, F.lit(_WITHOUT_A_DAY)), F.lit(None)).otherwise(value)
 
 
 def _present(c: Column, text: SparkColumn) -> SparkColumn:
@@ -324,8 +324,7 @@ def _read_text(
             text = _present(c, F.coalesce(typed, again))
             columns += [text.alias(c.name), text.alias(f"_t_{c.name}")]
         else:
-            value = F.coalesce(typed, _cast(again, c, delivery))
-            value = _with_a_day(again, value) if isinstance(c.stored, TimestampType) else value
+            value = _with_a_day(again, F.coalesce(typed, _cast(again, c, delivery)), c.stored)
             columns += [value.alias(c.name), again.alias(f"_t_{c.name}")]
     raw = _kept().alias("_raw")
     return once.select(*columns, (broken | F.col("_bytes").isNotNull()).alias("_broken"), raw, *BRONZE.names)
