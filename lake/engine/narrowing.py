@@ -29,6 +29,9 @@ from lake.engine.release import Release, check_readable
 from lake.engine.slicing import step
 from lake.engine.store import Log
 
+DELIVERED = pa.schema([("_dt", pa.date32()), ("_file", pa.string())])
+"""Of a row of a typed table, the day and the file it was delivered in."""
+
 
 @dataclass(frozen=True)
 class Narrowed:
@@ -56,6 +59,7 @@ class Narrowing:
         self.conf, self.release, self.graph = conf, release, graph
         self.journal = Journal(conf.root)
         self.states = self.journal.states()
+        self._logs: dict[tuple[str, int], Log] = {}
 
     @cached_property
     def _tasks(self) -> dict[int, Row]:
@@ -96,38 +100,46 @@ class Narrowing:
         if of.rows is not None:
             return int(of.rows.num_rows)
         if not of.table.is_typed:
-            return sum(Log(self.conf.at(of.table), of.version).counts().values()) if of.version > 0 else 0
+            log = self._log(of.table, of.version)
+            return sum(log.counts().values()) if log else 0
         return int(self._dataset(of.table, of.version, pa.schema([])).count_rows(filter=ds.field("_ok")))
 
     def first(self, of: Narrowed, most: int) -> tuple[pa.Table, int]:
         """The first rows of a typed table in the order of their delivery, and how many files all of them lie in."""
-        found, delivered = of.rows, pa.schema([("_dt", pa.date32()), ("_file", pa.string())])
+        found = of.rows
         if found is None:
-            rows = self._dataset(of.table, of.version, delivered)
-            batches = rows.to_batches(columns=delivered.names, filter=ds.field("_ok"))
-            files = pa.concat_tables([_distinct(pa.Table.from_batches([b], delivered)) for b in batches])
+            rows = self._dataset(of.table, of.version, DELIVERED)
+            batches = rows.to_batches(columns=DELIVERED.names, filter=ds.field("_ok"))
+            files = pa.concat_tables([_distinct(pa.Table.from_batches([b], DELIVERED)) for b in batches])
         else:
-            files = found.select(delivered.names)
-        files = _distinct(files).sort_by([(c, "ascending") for c in delivered.names])
+            files = found.select(DELIVERED.names)
+        files = _distinct(files).sort_by([(c, "ascending") for c in DELIVERED.names])
         if found is None:
             [one] = files.slice(0, 1).to_pylist()
             found = self.read(of.table, of.version, all_of([ds.field(c) == pa.scalar(v) for c, v in one.items()]))
-        order = [*delivered.names, *of.table.keys]
+        order = [*DELIVERED.names, *of.table.keys]
         return found.sort_by([(c, "ascending") for c in order]).slice(0, most), files.num_rows
 
     def _stored_schema(self, table: Table, version: int) -> pa.Schema:
         schema = arrow(table)
-        stored = {f.name for f in Log(self.conf.at(table), version)._table.schema().fields} if version > 0 else ()
-        more = [(SLICE, pa.date32()), *([("_file", pa.string()), ("_dt", pa.date32())] if table.is_typed else [])]
-        for name, kind in more:
-            if name in stored:
-                schema = schema.append(pa.field(name, kind))
+        log = self._log(table, version)
+        stored = {f.name for f in log._table.schema().fields} if log else ()
+        for field in (pa.field(SLICE, pa.date32()), *(DELIVERED if table.is_typed else ())):
+            if field.name in stored:
+                schema = schema.append(field)
         return schema
+
+    def _log(self, table: Table, version: int) -> Log | None:
+        """The log of a version of a table, opened once; None if the table does not hold anything."""
+        at = (table.id, version)
+        if version > 0 and at not in self._logs:
+            self._logs[at] = Log(self.conf.at(table), version)
+        return self._logs.get(at)
 
     def _dataset(self, table: Table, version: int, schema: pa.Schema) -> ds.Dataset:
         """The data files of a version, read as `schema` (and of typed tables whether each row is good)."""
-        path = self.conf.at(table)
-        files = Log(path, version).files() if version > 0 else []
+        path, log = self.conf.at(table), self._log(table, version)
+        files = log.files() if log else []
         schema = schema.append(pa.field("_ok", pa.bool_())) if table.is_typed else schema
         return ds.dataset(files, schema=schema, format="parquet", filesystem=place.files(path))
 
