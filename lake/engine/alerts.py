@@ -14,9 +14,9 @@ from typing import Any
 
 from lake.core.errors import LakeError, Unanswered, WrongUse, unknown_name
 from lake.engine.control import SCHEMA, Row
+from lake.engine.ledger import Ledger
 from lake.engine.measures import Measured, Nights
 from lake.engine.place import Place
-from lake.engine.store import Ledger
 from lake.engine.symptoms import Looked
 
 REMINDED_ON_DAY = 3

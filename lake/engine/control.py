@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from lake.core.errors import LakeError
 from lake.engine import lease
+from lake.engine.ledger import Ledger
 from lake.engine.place import Place
-from lake.engine.store import Ledger
 
 SCHEMA = pa.schema(
     [

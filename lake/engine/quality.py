@@ -15,8 +15,8 @@ from lake.core.errors import LakeError, Unanswered
 from lake.core.expect import Severity
 from lake.engine import store
 from lake.engine.control import Journal
+from lake.engine.ledger import Ledger
 from lake.engine.place import Place
-from lake.engine.store import Ledger
 
 SCHEMA = pa.schema(
     [

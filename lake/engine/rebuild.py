@@ -14,7 +14,7 @@ from lake.engine import lease, place, release, store
 from lake.engine.conf import Conf
 from lake.engine.control import SCHEMA, Journal
 from lake.engine.damage import ASIDE
-from lake.engine.store import Ledger
+from lake.engine.ledger import Ledger
 
 log = logging.getLogger("lake")
 

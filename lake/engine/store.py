@@ -10,19 +10,18 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cached_property, partial
-from operator import itemgetter
 from typing import Any, TypeVar
 from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import CommitProperties, DeltaTable, Schema, Transaction, WriterProperties, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, Transaction
 from deltalake.exceptions import CommitFailedError, DeltaError
 from deltalake.transaction import AddAction, RemoveAction
 
-from lake.core.errors import Fenced, LakeError, Unanswered, WrongUse
+from lake.core.errors import Fenced, LakeError, Unanswered
 from lake.engine import place
 from lake.engine.place import Place
 from lake.engine.s3 import CREDENTIALS, S3Path
@@ -39,8 +38,6 @@ PROPERTIES = {
 }
 PROTOCOL = (1, 2)
 """The newest protocol, of readers and of writers, that this code knows how to keep."""
-LEAST_HOURS = 168
-"""A data file stays at least so long after it left the table: longer than any run or reader of it takes."""
 DATA = "data"
 """The folder of a table's data files; each commit writes into one of its own there, named by its sequence number."""
 PAUSES_S = (0.2, 1.0, 4.0)
@@ -65,10 +62,10 @@ def create(path: Place, schema: dict[str, Any]) -> None:
     if version(path) >= 0:
         return
     path.mkdir(parents=True, exist_ok=True)
-    _create(path, Schema.from_json(json.dumps(schema)), PROPERTIES)
+    make(path, Schema.from_json(json.dumps(schema)), PROPERTIES)
 
 
-def _create(path: Place, schema: Any, configuration: dict[str, str]) -> None:
+def make(path: Place, schema: Any, configuration: dict[str, str]) -> None:
     for last_try in (False, False, True):
         try:
             DeltaTable.create(
@@ -88,9 +85,9 @@ def _create(path: Place, schema: Any, configuration: dict[str, str]) -> None:
                 raise _unanswered(path, e) from e
 
 
-def _opened(path: Place, at: int | None = None) -> DeltaTable:
+def opened(path: Place, at: int | None = None) -> DeltaTable:
     """The table, as delta-rs reads and commits it, at version `at` or now."""
-    with _answered(path):
+    with answered(path):
         return DeltaTable(str(path), version=at, storage_options=place.options(path))
 
 
@@ -100,7 +97,7 @@ class Log:
     def __init__(self, path: Place, at: int | None = None) -> None:
         self.path = path
         try:
-            self._table = _opened(path, at)
+            self._table = opened(path, at)
         except DeltaError as e:
             what = "its log" if at is None else f"its version {at}"
             raise LakeError(
@@ -183,7 +180,7 @@ class Log:
         new = [f for f in Schema.from_json(json.dumps(schema)).fields if f.name not in known]
         if not new:
             return self
-        _once(self.path, self.version + 1, lambda how: self._table.alter.add_columns(new, commit_properties=how))
+        once(self.path, self.version + 1, lambda how: self._table.alter.add_columns(new, commit_properties=how))
         return Log(self.path, self.version + 1)
 
     def commit(
@@ -204,7 +201,7 @@ class Log:
         add = list(_described(self.path, folder(self.path, sequence)))
         now = int(time.time() * 1000)
         leave = [RemoveAction(f, True, now) for f in self.files() if name_of(f) in gone] if gone else []
-        _once(
+        once(
             self.path,
             self.version + 1,
             lambda how: self._table.create_write_transaction(
@@ -219,7 +216,7 @@ class Log:
         return self.version + 1
 
 
-def _once(
+def once(
     path: Place,
     at: int,
     commit: Callable[[CommitProperties], Any],
@@ -264,11 +261,11 @@ def _mark(path: Place, at: int) -> str | None:
     return next((e["commitInfo"].get("mark") for e in entries(path, at) or [] if "commitInfo" in e), None)
 
 
-def _persistently(path: Place, read: Callable[[], T]) -> T:
+def persistently(path: Place, read: Callable[[], T]) -> T:
     """What `read` reads; on S3 it is tried again where Arrow gave up."""
     for pause_s in (*PAUSES_S, None):
         try:
-            with _answered(path):
+            with answered(path):
                 return read()
         except Unanswered as e:
             if pause_s is None or (e.__cause__ and _is_denial(e.__cause__)):
@@ -278,7 +275,7 @@ def _persistently(path: Place, read: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _answered(path: Place) -> Iterator[None]:
+def answered(path: Place) -> Iterator[None]:
     """Raise what delta-rs or Arrow say of an S3 that does not answer as an error of ours."""
     try:
         yield
@@ -387,7 +384,7 @@ def changes_data(path: Place, at: int) -> bool | None:
     return any(a.get("dataChange", True) for e in actions if (a := e.get("add") or e.get("remove")))
 
 
-# --- upkeep -----------------------------------------------------------------------------------------------------------
+# --- where a log begins -----------------------------------------------------------------------------------------------
 
 
 def first(path: Place) -> int:
@@ -408,172 +405,14 @@ def restart(path: Place, schema: dict[str, Any], at: int) -> None:
     It is a log as any is after its oldest entries were cleaned up: a checkpoint, and the entry it was made from.
     """
     create(path, schema)
-    _opened(path).create_checkpoint()
+    opened(path).create_checkpoint()
     log = path / "_delta_log"
     for name in ("{:020d}.json", "{:020d}.checkpoint.parquet"):
         place.move(log / name.format(0), log / name.format(at))
     (log / "_last_checkpoint").unlink()
 
 
-def compact(path: Place, small: int, target_mb: int) -> int:
-    """Merge the data files below `target_mb` if at least `small` are below half of it; returns how many went.
-
-    The commit changes no row, and carries no transaction of ours.
-    """
-    table = _opened(path)
-    actions = table.get_add_actions()
-    sizes = [int(s) for s in actions.column("size_bytes").to_pylist()] if actions.num_rows else []
-    if sum(s < target_mb * 2**19 for s in sizes) < small:
-        return 0
-    without_ends = {k: v for k, v in PROPERTIES.items() if k.endswith("NumIndexedCols")}
-    if not without_ends.items() <= table.metadata().configuration.items():  # it was made before that was asked for
-        table.alter.set_table_properties(without_ends)
-        table = _opened(path)
-    at = int(table.version()) + 1
-    compression = WriterProperties(compression="ZSTD")
-    done = _once(
-        path,
-        at,
-        lambda how: table.optimize.compact(
-            target_size=target_mb * 2**20, commit_properties=how, writer_properties=compression
-        ),
-    )
-    return int(done["numFilesRemoved"]) if done else sum("remove" in e for e in entries(path, at) or [])
-
-
-def checkpoint(path: Place, every: int) -> bool:
-    """Write a checkpoint if there are `every` commits since the last one."""
-    found = checkpoints(path)
-    last = int(found[-1].name[:20]) if found else 0
-    if version(path) - last < every:
-        return False
-    with _answered(path):
-        _opened(path).create_checkpoint()
-    return True
-
-
-def vacuum(path: Place, keep: Collection[int], *, hours: int | None = None, erasing: bool = False) -> int:
-    """Delete the data files that no version in `keep` has and that left the table `hours` ago; returns how many.
-
-    Raises WrongUse for less than LEAST_HOURS, unless a person is being erased.
-    """
-    hours = LEAST_HOURS if hours is None else hours
-    if hours < LEAST_HOURS and not erasing:
-        raise WrongUse(
-            f"{path}: files that left less than {LEAST_HOURS} hours ago may still be read; {hours} was asked for.",
-            hint="only erasing a person may delete them sooner.",
-        )
-    asked: dict[str, Any] = {
-        "retention_hours": hours,
-        "enforce_retention_duration": False,
-        "keep_versions": sorted(keep),
-    }
-    there = left = _vacuumable(path, asked)
-    while left:
-        table = _opened(path)
-        at, clean = int(table.version()) + 1, partial(table.vacuum, dry_run=False, **asked)
-        done = _once(path, at, lambda how, clean=clean: clean(commit_properties=how))  # type: ignore[misc]
-        left = {} if done is not None else _vacuumable(path, asked)  # which of its two commits it was is not known
-    return len(there)
-
-
-def _vacuumable(path: Place, asked: dict[str, Any]) -> dict[str, int]:
-    with _answered(path):
-        return place.sizes(path, _opened(path).vacuum(dry_run=True, **asked))
-
-
-def sweep(path: Place) -> int:
-    """Delete the data files that no commit ever named, and what is left beside deleted ones; returns how many files.
-
-    Only for a holder of the lease, and with no task open: whoever wrote them can no longer commit.
-    """
-    known = {unquote(a["path"]) for at in range(first(path), version(path) + 1) for e in entries(path, at) or []
-             if (a := e.get("add") or e.get("remove"))}  # fmt: skip
-    strays = [f for f in path.rglob("*.parquet") if "_delta_log" not in f.parts]
-    strays = [f for f in strays if f.relative_to(path).as_posix() not in known]
-    for file in strays:
-        file.unlink()
-    for sums in path.rglob(".*.parquet.crc"):
-        if not sums.with_name(sums.name[1:-4]).exists():
-            sums.unlink()
-    folders = [p for p in (path / DATA).iterdir() if p.is_dir()] if (path / DATA).is_dir() else []
-    for folder in folders:
-        if not any(f.is_file() and not f.name.startswith("_") for f in folder.rglob("*")):
-            place.remove(folder)
-    return len(strays)
-
-
-BRIEFLY = {
-    "delta.logRetentionDuration": "interval 7 days",
-    "delta.deletedFileRetentionDuration": "interval 7 days",
-}
-"""A ledger is read at its newest version only."""
-
-
-class Ledger:
-    """An append-only table of facts; facts are appended right behind what was read, or not at all."""
-
-    def __init__(self, path: Place, schema: pa.Schema) -> None:
-        self.path, self.schema = path, schema
-        self._options = place.options(path)
-        with self._readable():
-            self._table = _opened(path) if version(path) >= 0 else None
-
-    def read(self) -> list[dict[str, Any]]:
-        """Every fact, in the order of `seq`."""
-        if self._table is None:
-            return []
-        with self._readable():
-            return sorted(_persistently(self.path, self._facts), key=itemgetter("seq"))
-
-    def _facts(self) -> list[dict[str, Any]]:
-        """File by file: to import Arrow's datasets takes too long for a night with nothing new."""
-        assert self._table is not None
-        names = self._table.get_add_actions().column("path").to_pylist()
-        return [fact for name in names for fact in pq.ParquetFile(place.whole(self.path / name)).read().to_pylist()]
-
-    def append(self, facts: Sequence[dict[str, Any]]) -> None:
-        """Raises Fenced if another process appended since this one read."""
-        if self._table is None:
-            _create(self.path, self.schema, PROPERTIES | BRIEFLY)
-            self._table = _opened(self.path, 0)
-        if self._options != (now := place.options(self.path)):  # credentials end sooner than a night may
-            self._table, self._options = _opened(self.path, int(self._table.version())), now
-        table, at = self._table, int(self._table.version()) + 1
-        rows = pa.Table.from_pylist(list(facts), schema=self.schema)
-        _once(self.path, at, lambda how: write_deltalake(table, rows, mode="append", commit_properties=how))
-        if table.version() != at:
-            self._table = _opened(self.path, at)
-
-    def compact(self) -> None:
-        """Few files again. What another process appended meanwhile stays unread: the next append is refused."""
-        if self._table is not None and len(self._table.file_uris()) > 20:
-            at = int(self._table.version())
-            fewer = _opened(self.path, at)
-            with suppress(Fenced):
-                _once(self.path, at + 1, lambda how: fewer.optimize.compact(commit_properties=how))
-                self._table = fewer if fewer.version() == at + 1 else _opened(self.path, at + 1)
-                if isinstance(self.path, S3Path):  # there each entry of the log behind the last one is a request
-                    with suppress(OSError):
-                        self._table.create_checkpoint()
-
-    def upkeep(self) -> None:
-        """Without the files that compaction left. Deleting them takes two commits; any other is not looked at."""
-        if self._table is not None:
-            at = int(self._table.version())
-            if vacuum(self.path, (at,)):
-                self._table = _opened(self.path, at + 2)
-
-    @contextmanager
-    def _readable(self) -> Iterator[None]:
-        try:
-            with _answered(self.path):
-                yield
-        except (DeltaError, OSError, ValueError) as e:
-            raise LakeError(
-                f"{self.path} is damaged: it cannot be read.",
-                hint="`lake doctor --rebuild-control` writes it anew from the tables.",
-            ) from e
+# --- rows -------------------------------------------------------------------------------------------------------------
 
 
 def rows(path: Place, *, at: int | None = None, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
@@ -582,7 +421,7 @@ def rows(path: Place, *, at: int | None = None, columns: Sequence[str] | None = 
     try:
         names = list(columns) if columns else None
         read = partial(table.to_pyarrow_table, columns=names, filters=where, filesystem=place.files(path))
-        return _persistently(path, read)
+        return persistently(path, read)
     except (OSError, pa.ArrowException) as e:
         raise LakeError(
             f"{path}: a data file of version {table.version()} cannot be read.",

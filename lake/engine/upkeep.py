@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lake.core.table import Table
-from lake.engine import damage, quality, release, store
+from lake.engine import damage, quality, release, store, tidying
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.release import Release
@@ -45,10 +45,10 @@ def maintain(
         if wrong := damage.of(table, state, conf):
             done.append(f"{wrong[0]}; left as it is, ./spark-submit.sh repair mends it")
             continue
-        merged = store.compact(path, conf.upkeep.small_files, conf.upkeep.target_mb)
-        pointed = store.checkpoint(path, conf.upkeep.checkpoint_every)
+        merged = tidying.compact(path, conf.upkeep.small_files, conf.upkeep.target_mb)
+        pointed = tidying.checkpoint(path, conf.upkeep.checkpoint_every)
         keep = {v for v in needed(table, tables, states, kept) if v >= store.first(path)}
-        removed, strays = store.vacuum(path, keep), store.sweep(path)
+        removed, strays = tidying.vacuum(path, keep), tidying.sweep(path)
         if removed:
             journal.append(run, ("upkeep", table.id, {"kept": sorted(keep), "removed": removed}))
         parts = [

@@ -21,10 +21,10 @@ from lake.engine.build import Builder
 from lake.engine.conf import Conf
 from lake.engine.control import SCHEMA, Journal, State
 from lake.engine.intake import loaded
+from lake.engine.ledger import Ledger
 from lake.engine.place import Place
 from lake.engine.prospect import Prospect
 from lake.engine.session import for_work, session
-from lake.engine.store import Ledger
 
 ASIDE = "_scratch"
 """The folder of the lake in which `scratch` builds everything anew; it is removed afterwards."""

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lake.core.errors import Fenced, LakeError, LeaseHeld, Unanswered
-from lake.engine import audit, lease, s3, store
+from lake.engine import audit, lease, s3, store, tidying
 from lake.engine.conf import Conf
 from lake.engine.control import Journal, State
 from lake.engine.s3 import S3Path
@@ -97,9 +97,9 @@ def a_day_of_commits(root: S3Path) -> None:
     wide = store.Log(path).widened(WIDER)
     filled(path, 6, pa.table({"n": [6], "m": [6]}))
     assert (wide.version, wide.commit(6, {"seq": 6})) == (4, 5)
-    assert store.compact(path, 2, 32) == 4
-    assert store.checkpoint(path, 1)
-    assert store.vacuum(path, {store.version(path)}, hours=0, erasing=True) == 4
+    assert tidying.compact(path, 2, 32) == 4
+    assert tidying.checkpoint(path, 1)
+    assert tidying.vacuum(path, {store.version(path)}, hours=0, erasing=True) == 4
     assert sorted(store.rows(path)["n"].to_pylist()) == [3, 4, 5, 6]
     assert [store.said(path, at).get("seq") for at in range(1, 6)] == [3, 4, 5, None, 6]
     acknowledged = appended(root, 6)

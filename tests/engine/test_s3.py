@@ -13,7 +13,7 @@ import pytest
 
 from lake.core.errors import Fenced, LakeError, LeaseHeld, WrongUse
 from lake.core.table import Delivery
-from lake.engine import claim, conf, fingerprint, lease, place, s3, store
+from lake.engine import claim, conf, fingerprint, lease, place, s3, store, tidying
 from lake.engine.control import Journal
 from lake.engine.place import Place
 from lake.engine.s3 import S3Path
@@ -80,12 +80,12 @@ def test_a_table_is_committed_read_compacted_and_begun_anew(bucket: S3Path) -> N
         with pytest.raises(Fenced):
             log.commit(sequence, {"seq": sequence})
     assert (store.version(path), store.Log(path).transaction(), store.said(path, 2)) == (3, 7, {"seq": 6})
-    assert store.compact(path, 2, 32) == 3 and store.checkpoint(path, 1)
+    assert tidying.compact(path, 2, 32) == 3 and tidying.checkpoint(path, 1)
     assert sorted(store.rows(path)["n"].to_pylist()) == [5, 5, 6, 6, 7, 7]
-    assert store.vacuum(path, {4}, hours=0, erasing=True) == 3
+    assert tidying.vacuum(path, {4}, hours=0, erasing=True) == 3
     assert store.rows(path, at=store.version(path)).num_rows == 6
     (store.folder(path, 9) / "stray.parquet").write_bytes(b"never committed")
-    assert store.sweep(path) == 1
+    assert tidying.sweep(path) == 1
     anew = bucket / "u"
     store.restart(anew, SCHEMA, 12)
     assert (store.version(anew), store.first(anew), store.Log(anew).files()) == (12, 12, [])

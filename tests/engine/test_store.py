@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lake.core.errors import Fenced
-from lake.engine import control, store
+from lake.engine import control, ledger, store, tidying
 from tests.engine import fake_store
 from tests.engine.fake_store import CONF, World, numbers
 
@@ -20,7 +20,7 @@ from tests.engine.fake_store import CONF, World, numbers
 class Real:
     """Tables on disk."""
 
-    Log, Ledger = store.Log, store.Ledger
+    Log, Ledger = store.Log, ledger.Ledger
 
     def __init__(self, root: Path) -> None:
         self.table, self.journal = root / "table", root / "journal"
@@ -69,11 +69,11 @@ def fact(seq: int) -> list[dict[str, Any]]:
     return [{"seq": seq, "at": datetime.now(UTC), "run": "r", "kind": "run", "subject": "", "body": "{}"}]
 
 
-def ledger(at: Real) -> store.Ledger:
+def ledger_of(at: Real) -> ledger.Ledger:
     return at.Ledger(at.journal, control.SCHEMA)
 
 
-def numbers_in(of: store.Ledger) -> list[int]:
+def numbers_in(of: ledger.Ledger) -> list[int]:
     return [f["seq"] for f in of.read()]
 
 
@@ -81,31 +81,31 @@ def numbers_in(of: store.Ledger) -> list[int]:
 
 
 def test_facts_are_read_in_order(at: Real) -> None:
-    ours = ledger(at)
+    ours = ledger_of(at)
     for seq in (1, 2, 3):
         ours.append(fact(seq))
-    assert numbers_in(ledger(at)) == [1, 2, 3]
+    assert numbers_in(ledger_of(at)) == [1, 2, 3]
 
 
 def test_a_fact_comes_right_behind_what_was_read(at: Real) -> None:
-    ledger(at).append(fact(1))
-    ours, theirs = ledger(at), ledger(at)
+    ledger_of(at).append(fact(1))
+    ours, theirs = ledger_of(at), ledger_of(at)
     theirs.append(fact(2))
     with pytest.raises(Fenced):
         ours.append(fact(2))
-    assert numbers_in(ledger(at)) == [1, 2]
+    assert numbers_in(ledger_of(at)) == [1, 2]
 
 
 def test_of_two_that_found_no_journal_one_begins_it(at: Real) -> None:
-    ours, theirs = ledger(at), ledger(at)
+    ours, theirs = ledger_of(at), ledger_of(at)
     theirs.append(fact(1))
     with pytest.raises(Fenced):
         ours.append(fact(1))
-    assert numbers_in(ledger(at)) == [1]
+    assert numbers_in(ledger_of(at)) == [1]
 
 
 def test_a_refused_writer_stays_refused(at: Real) -> None:
-    ours, theirs = ledger(at), ledger(at)
+    ours, theirs = ledger_of(at), ledger_of(at)
     theirs.append(fact(1))
     for _ in range(2):
         with pytest.raises(Fenced):
@@ -113,59 +113,59 @@ def test_a_refused_writer_stays_refused(at: Real) -> None:
 
 
 def test_a_fact_that_came_right_behind_ours_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    at, write = Real(tmp_path), store.write_deltalake
-    ours = ledger(at)
+    at, write = Real(tmp_path), ledger.write_deltalake
+    ours = ledger_of(at)
     ours.append(fact(1))
 
     def and_another(*given: Any, **named: Any) -> None:
         write(*given, **named)
-        monkeypatch.setattr(store, "write_deltalake", write)
-        ledger(at).append(fact(3))
+        monkeypatch.setattr(ledger, "write_deltalake", write)
+        ledger_of(at).append(fact(3))
 
-    monkeypatch.setattr(store, "write_deltalake", and_another)
+    monkeypatch.setattr(ledger, "write_deltalake", and_another)
     ours.append(fact(2))
     with pytest.raises(Fenced):
         ours.append(fact(3))
-    assert numbers_in(ledger(at)) == [1, 2, 3]
+    assert numbers_in(ledger_of(at)) == [1, 2, 3]
 
 
 def test_compaction_keeps_every_fact(at: Real) -> None:
-    ours = ledger(at)
+    ours = ledger_of(at)
     for seq in range(1, 24):
         ours.append(fact(seq))
     ours.compact()
     ours.append(fact(24))
-    assert numbers_in(ledger(at)) == list(range(1, 25))
+    assert numbers_in(ledger_of(at)) == list(range(1, 25))
 
 
 def test_compaction_hides_no_fact_of_another(at: Real) -> None:
-    ours = ledger(at)
+    ours = ledger_of(at)
     for seq in range(1, 24):
         ours.append(fact(seq))
-    ledger(at).append(fact(24))
+    ledger_of(at).append(fact(24))
     ours.compact()
     with pytest.raises(Fenced):
         ours.append(fact(24))
-    assert numbers_in(ledger(at)) == list(range(1, 25))
+    assert numbers_in(ledger_of(at)) == list(range(1, 25))
 
 
 @pytest.mark.parametrize("rival", [True, False])
 def test_upkeep_hides_no_fact_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rival: bool) -> None:
-    monkeypatch.setattr(store, "LEAST_HOURS", 0)
+    monkeypatch.setattr(tidying, "LEAST_HOURS", 0)
     at = Real(tmp_path)
-    ours = ledger(at)
+    ours = ledger_of(at)
     for seq in range(1, 24):
         ours.append(fact(seq))
     ours.compact()
     if rival:
-        ledger(at).append(fact(24))
+        ledger_of(at).append(fact(24))
     ours.upkeep()
     if rival:
         with pytest.raises(Fenced):
             ours.append(fact(24))
     else:
         ours.append(fact(24))
-    assert numbers_in(ledger(at)) == list(range(1, 25))
+    assert numbers_in(ledger_of(at)) == list(range(1, 25))
 
 
 # --- a table's log ----------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from lake.core.errors import LakeError, WrongUse
-from lake.engine import damage, rebuild, release, store, upkeep
+from lake.engine import damage, rebuild, release, store, tidying, upkeep
 from lake.engine.build import Builder
 from lake.engine.commits import Commits
 from lake.engine.control import Journal
@@ -131,9 +131,9 @@ def test_F41_a_file_can_be_read_for_a_week_unless_a_person_is_erased(pretended: 
     old = pretended.put(gone=True)
     pretended.put(gone=True)
     with pytest.raises(WrongUse, match="168 hours"):
-        store.vacuum(pretended.path, (), hours=0)
-    assert store.vacuum(pretended.path, ()) == 0
-    assert store.vacuum(pretended.path, (2,), hours=0, erasing=True) == 1
+        tidying.vacuum(pretended.path, (), hours=0)
+    assert tidying.vacuum(pretended.path, ()) == 0
+    assert tidying.vacuum(pretended.path, (2,), hours=0, erasing=True) == 1
     assert (pretended.path / old).exists()
     assert pretended.damages() == []
 
@@ -141,7 +141,7 @@ def test_F41_a_file_can_be_read_for_a_week_unless_a_person_is_erased(pretended: 
 def test_F42_a_release_beyond_the_horizon_says_since_when_it_cannot_be_read(
     pretended: Pretended, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "LEAST_HOURS", 0)
+    monkeypatch.setattr(tidying, "LEAST_HOURS", 0)
     pretended.keeping(keep_days=0, keep_releases=2)
     for _ in range(4):
         pretended.put(gone=True)
@@ -160,7 +160,7 @@ def test_F42_a_release_beyond_the_horizon_says_since_when_it_cannot_be_read(
 
 
 def test_the_journal_keeps_few_files_and_all_its_rows(pretended: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "LEAST_HOURS", 0)
+    monkeypatch.setattr(tidying, "LEAST_HOURS", 0)
     for _ in range(12):
         pretended.put()
     journal = pretended.journal
@@ -172,14 +172,14 @@ def test_the_journal_keeps_few_files_and_all_its_rows(pretended: Pretended, monk
 
 
 def test_what_a_lagging_consumer_has_not_read_is_kept(pretended: Pretended, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "LEAST_HOURS", 0)
+    monkeypatch.setattr(tidying, "LEAST_HOURS", 0)
     pretended.keeping(keep_days=0, keep_releases=1)
     files = [pretended.put(gone=True) for _ in range(4)]
     states = pretended.journal.states()
     reader = states[FACTS.id] = states[OVERVIEW.id].__class__(task=states[OVERVIEW.id].task)
     reader.task.body["inputs"] = {OVERVIEW.id: 2}  # type: ignore[union-attr]
     assert upkeep.needed(OVERVIEW, TABLES, states, []) == {2, 3, 4}
-    store.vacuum(pretended.path, (2, 3, 4))
+    tidying.vacuum(pretended.path, (2, 3, 4))
     came, went = Log(pretended.path).changed_files(2, 4) or ([], [])
     assert (came, went) == ([files[3]], [files[1]])
     assert [(pretended.path / f).exists() for f in files] == [False, True, True, True]
@@ -444,7 +444,7 @@ def test_a_night_goes_on_after_its_journal_was_lost(lake: FiveTables, from_scrat
 def test_a_lake_after_upkeep_goes_on_as_before(
     lake: FiveTables, from_scratch: Scratch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "LEAST_HOURS", 0)
+    monkeypatch.setattr(tidying, "LEAST_HOURS", 0)
     settings = {"small_files": 2, "keep_days": 0, "keep_releases": 1, "checkpoint_every": 1}
     lake.conf = lake.conf.model_copy(update={"upkeep": lake.conf.upkeep.model_copy(update=settings)})
     land(lake.raw, "2026-01-05", "a", [move(str(n), "bolt", f"2026-01-{n:02}", n) for n in range(1, 5)])
