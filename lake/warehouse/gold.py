@@ -8,14 +8,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, DateType, DecimalType, LongType, StringType
 from pyspark.sql.window import Window
 
-from lake.core.refresh import FORWARD, full, slices
+from lake.core.refresh import FORWARD, slices
 from lake.core.table import Column, table
 from lake.core.transforms import latest_by
 from lake.warehouse import silver
 from lake.warehouse.gold_dims import dim_item
 
-STOCK_DAYS = 400
-"""How far back the daily stock goes."""
+PLACE = ["item_id", "site"]
 QUANTITY = DecimalType(18, 3)
 MONEY = DecimalType(18, 2)
 CURRENCY = Column("currency", StringType(), doc="of the item, and of the value")
@@ -117,63 +116,73 @@ def stock_change_day(movements: DataFrame, dim_item: DataFrame) -> DataFrame:
 )
 def stock_month(stock_change_day: DataFrame, dim_item: DataFrame, *, previous: DataFrame, last: date) -> DataFrame:
     """One row per item, site and month, from its first movement to the last month there is: opening and closing."""
-    key = ["item_id", "site"]
-    months = stock_change_day.groupBy(*key, F.trunc("day", "month").alias("month")).agg(
-        F.sum("net").alias("change"),
-        F.sum("blocked_net").alias("blocked_change"),
-        F.min("day").alias("first_day"),
+    months = stock_change_day.groupBy(*PLACE, F.trunc("day", "month").alias("month")).agg(
+        F.sum("net").alias("net"), F.sum("blocked_net").alias("blocked_net"), F.min("day").alias("first_day")
     )
-    carried = previous.select(
-        *key,
-        F.add_months("month", 1).alias("start"),
-        F.col("closing").alias("balance"),
-        F.col("blocked_closing").alias("blocked_balance"),
+    until = F.trunc(F.lit(last), "month")
+    before = previous.select(*PLACE, "month", "closing", F.col("blocked_closing").alias("blocked"), "since")
+    balances = _balances(months, before, "month", until=until).select(
+        *PLACE,
+        "month",
+        (F.col("closing") - F.col("net")).cast(QUANTITY).alias("opening"),
+        F.col("net").cast(QUANTITY).alias("change"),
+        F.col("closing").cast(QUANTITY).alias("closing"),
+        (F.col("blocked") - F.col("blocked_net")).cast(QUANTITY).alias("blocked_opening"),
+        F.col("blocked").cast(QUANTITY).alias("blocked_closing"),
         "since",
-    )
-    moved = months.groupBy(*key).agg(F.min("first_day").alias("first_day"))
-    last_month = F.trunc(F.lit(last), "month")
-    grid = (
-        moved.join(carried, on=key, how="full")
-        .select(
-            *key,
-            F.coalesce("start", F.trunc("first_day", "month")).alias("start"),
-            F.coalesce("since", "first_day").alias("since"),
-            F.coalesce("balance", F.lit(0)).alias("balance"),
-            F.coalesce("blocked_balance", F.lit(0)).alias("blocked_balance"),
-        )
-        .where(F.col("start") <= last_month)
-        .withColumn("month", F.explode(F.sequence("start", last_month, F.expr("INTERVAL 1 MONTH"))))
-    )
-    so_far = Window.partitionBy(*key).orderBy("month").rowsBetween(Window.unboundedPreceding, 0)
-    change, blocked = (F.coalesce(c, F.lit(0)) for c in ("change", "blocked_change"))
-    balances = (
-        grid.join(months.drop("first_day"), on=[*key, "month"], how="left")
-        .withColumns(
-            {
-                "change": change,
-                "closing": F.col("balance") + F.sum(change).over(so_far),
-                "blocked_change": blocked,
-                "blocked_closing": F.col("blocked_balance") + F.sum(blocked).over(so_far),
-            }
-        )
-        .select(
-            *key,
-            "month",
-            (F.col("closing") - F.col("change")).cast(QUANTITY).alias("opening"),
-            F.col("change").cast(QUANTITY).alias("change"),
-            F.col("closing").cast(QUANTITY).alias("closing"),
-            (F.col("blocked_closing") - F.col("blocked_change")).cast(QUANTITY).alias("blocked_opening"),
-            F.col("blocked_closing").cast(QUANTITY).alias("blocked_closing"),
-            "since",
-        )
     )
     value = (F.col("closing") * F.col("unit_cost")).cast(MONEY)
     return valued(balances, dim_item, on=F.last_day("month")).withColumn("value", value).drop("unit_cost")
 
 
+def _balances(changes: DataFrame, previous: DataFrame, unit: str, *, until: Expression) -> DataFrame:
+    """`changes` without gaps: one row per item, site and `unit` (day, month) until the last, with its balances.
+
+    changes    a row per item, site and unit in which something moved: net, blocked_net, first_day
+    previous   the unit before the first one: closing, blocked, since; a place opens at these, or at nothing
+
+    Adds closing and blocked, the balances at the end of the unit, and since, the day of a place's first movement.
+    """
+    step = F.expr(f"INTERVAL 1 {unit}")
+    moved = changes.groupBy(*PLACE).agg(F.min(unit).alias("first"), F.min("first_day").alias("first_day"))
+    carried = previous.where("since IS NOT NULL").select(
+        *PLACE,
+        (F.col(unit) + step).alias("next"),
+        F.col("closing").alias("balance"),
+        F.col("blocked").alias("blocked_balance"),
+        "since",
+    )
+    grid = (
+        moved.join(carried, on=PLACE, how="full")
+        .select(
+            *PLACE,
+            F.coalesce("next", "first").alias("start"),
+            F.coalesce("since", "first_day").alias("since"),
+            F.coalesce("balance", F.lit(0)).alias("balance"),
+            F.coalesce("blocked_balance", F.lit(0)).alias("blocked_balance"),
+        )
+        .where(F.col("start") <= until)
+        .withColumn(unit, F.explode(F.sequence("start", until, step)))
+    )
+    so_far = Window.partitionBy(*PLACE).orderBy(unit).rowsBetween(Window.unboundedPreceding, 0)
+    net, blocked_net = (F.coalesce(c, F.lit(0)) for c in ("net", "blocked_net"))
+    return (
+        grid.join(changes.drop("first_day"), on=[*PLACE, unit], how="left")
+        .withColumns(
+            {
+                "net": net,
+                "closing": F.col("balance") + F.sum(net).over(so_far),
+                "blocked_net": blocked_net,
+                "blocked": F.col("blocked_balance") + F.sum(blocked_net).over(so_far),
+            }
+        )
+        .drop("start", "balance", "blocked_balance")
+    )
+
+
 @table(
-    inputs=[stock_month, stock_change_day, silver.counts, dim_item],
-    refresh=full(by="day"),
+    inputs=[stock_change_day, silver.counts, dim_item],
+    refresh=slices("day", by="day", reach=FORWARD),
     columns=[
         Column("item_id", StringType(), key=True),
         Column("site", StringType(), key=True),
@@ -192,64 +201,34 @@ def stock_month(stock_change_day: DataFrame, dim_item: DataFrame, *, previous: D
         Column("since", DateType(), doc="day of the first movement of the item at the site; null if only counted"),
     ],
 )
-def stock_day(stock_month: DataFrame, stock_change_day: DataFrame, counts: DataFrame, dim_item: DataFrame) -> DataFrame:
-    """One row per item, site and day of the last 400: balance, movements, and what a count found.
+def stock_day(
+    stock_change_day: DataFrame, counts: DataFrame, dim_item: DataFrame, *, previous: DataFrame, last: date
+) -> DataFrame:
+    """One row per item, site and day from its first movement on: balance, movements, and what a count found.
 
-    Days end with the last movement there is. A balance is its month's opening plus the changes since.
+    Days end with the last movement or count there is. A place without any movement has the days it was counted.
     """
-    key = ["item_id", "site"]
-    span = stock_change_day.agg(F.max("day").alias("end")).select(
-        F.date_sub("end", STOCK_DAYS - 1).alias("begin"), "end"
-    )
-    starts = (
-        stock_month.join(F.broadcast(span), how="cross")
-        .where((F.col("month") == F.trunc("begin", "month")) | (F.trunc("since", "month") == F.col("month")))
-        .where((F.col("month") >= F.trunc("begin", "month")) & (F.col("month") <= F.col("end")))
-        .select(
-            *key,
-            "month",
-            "opening",
-            "blocked_opening",
-            "since",
-            F.greatest("month", "since").alias("start"),
-            "begin",
-            "end",
-        )
-    )
     changes = stock_change_day.select(
-        *key, "day", "quantity_in", "quantity_out", "adjusted", "net", F.col("blocked_net").alias("held")
+        *PLACE, "day", "quantity_in", "quantity_out", "adjusted", "net", "blocked_net", F.col("day").alias("first_day")
     )
+    days = _balances(changes, previous, "day", until=F.lit(last))
     counted = latest_by(
-        counts.select(*key, F.to_date("counted_at").alias("day"), "counted_at", F.col("quantity").alias("counted")),
-        key=[*key, "day"],
+        counts.select(*PLACE, F.to_date("counted_at").alias("day"), "counted_at", F.col("quantity").alias("counted")),
+        key=[*PLACE, "day"],
         newest=["counted_at"],
     ).drop("counted_at")
-    grid = starts.withColumn("day", F.explode(F.sequence("start", "end")))
-    so_far = Window.partitionBy(*key).orderBy("day").rowsBetween(Window.unboundedPreceding, 0)
 
     def moved(name: str) -> Expression:
         return F.coalesce(name, F.lit(0))
 
-    days = (
-        grid.join(changes, on=[*key, "day"], how="left")
-        .withColumns(
-            {
-                "closing": F.col("opening") + F.sum(moved("net")).over(so_far),
-                "held": F.col("blocked_opening") + F.sum(moved("held")).over(so_far),
-            }
-        )
-        .where(F.col("day") >= F.col("begin"))
-        .drop("opening", "begin", "end")
-    )
-    counted = counted.join(F.broadcast(span), how="cross").where("day BETWEEN begin AND end").drop("begin", "end")
-    both = days.join(counted, on=[*key, "day"], how="full").withColumn("closing", moved("closing"))
+    both = days.join(counted, on=[*PLACE, "day"], how="full").withColumn("closing", moved("closing"))
     return valued(both, dim_item, on=F.col("day")).select(
-        *key,
+        *PLACE,
         "day",
         (F.col("closing") - moved("net")).cast(QUANTITY).alias("opening"),
         *[moved(name).cast(QUANTITY).alias(name) for name in ("quantity_in", "quantity_out", "adjusted")],
         F.col("closing").cast(QUANTITY).alias("closing"),
-        moved("held").cast(QUANTITY).alias("blocked"),
+        moved("blocked").cast(QUANTITY).alias("blocked"),
         (F.col("closing") * F.col("unit_cost")).cast(MONEY).alias("value"),
         "currency",
         (F.col("closing") <= 0).alias("zero_stock"),
