@@ -33,10 +33,12 @@ def told(records: DataFrame, happened_on: Expression) -> DataFrame:
 
     The first delivery hands over what the company had long known; anything later was news on the day it came.
     """
-    first = Window.partitionBy("source_system")
-    is_opening = F.col("known_on") == F.min("known_on").over(first)
-    return records.withColumn(
-        "told_on", F.when(is_opening, F.least(happened_on, F.col("known_on"))).otherwise(F.col("known_on"))
+    opening = records.groupBy("source_system").agg(F.min("known_on").alias("_opening"))
+    known_on, is_opening = F.col("known_on"), F.col("known_on") == F.col("_opening")
+    return (
+        records.join(F.broadcast(opening), on="source_system", how="left")
+        .withColumn("told_on", F.when(is_opening, F.least(happened_on, known_on)).otherwise(known_on))
+        .drop("_opening")
     )
 
 
@@ -90,31 +92,31 @@ def observed(lines: DataFrame, receipts: DataFrame) -> DataFrame:
 def looked_back(lines: DataFrame, arrivals: DataFrame) -> DataFrame:
     """One row per line: in each scope, figures over the lead times that were known before the day it was placed."""
     scopes = F.explode(F.array(*[_scope(name, shared) for name, shared in SCOPES.items()])).alias("scope")
-    by_arrival = Window.partitionBy("name", "key").orderBy("day", *LINE)
+    by_arrival = Window.partitionBy("hash", "key").orderBy("day", *LINE)
     known = (
         arrivals.where("days >= 0")
         .select(*LINE, F.col("known_on").alias("day"), "days", scopes)
         .select("*", "scope.*")
         .withColumn("turn", F.row_number().over(by_arrival))
-        .withColumn("last", F.array_sort(F.collect_list("days").over(by_arrival.rowsBetween(1 - LAST, 0))))
-        .select("name", "key", "day", "turn", _figures().alias("state"), *_no_line())
+        .withColumn("last", F.collect_list("days").over(by_arrival.rowsBetween(1 - LAST, 0)))
+        .withColumn("next", F.lead("day").over(by_arrival))
+        .where("next IS NULL OR next > day")  # whoever looks back sees all of a day or nothing of it
+        .withColumn("last", F.array_sort("last"))
+        .select("hash", "key", "name", "day", "turn", _figures().alias("state"), *_no_line())
     )
     asked = lines.select(F.col("placed_on").alias("day"), scopes, *LINE).select(
         "scope.*", "day", F.lit(0).alias("turn"), F.lit(None).alias("state"), *LINE
     )
     # on one day the questions stand before the arrivals: what became known on the order's day is not in its row
-    so_far = Window.partitionBy("name", "key").orderBy("day", "turn").rowsBetween(Window.unboundedPreceding, 0)
+    so_far = Window.partitionBy("hash", "key").orderBy("day", "turn").rowsBetween(Window.unboundedPreceding, 0)
     by_scope = known.unionByName(asked).withColumn("state", F.max("state").over(so_far)).where("turn = 0")
-    age = F.datediff("day", "state.day").alias("age")
-    wide = (
-        by_scope.select(*LINE, "name", F.when(F.col("state").isNotNull(), F.struct("state.*", age)).alias("state"))
-        .groupBy(*LINE)
-        .agg(*[F.max(F.when(F.col("name") == scope, F.col("state"))).alias(scope) for scope in SCOPES])
-    )
+    found = by_scope.withColumn("age", F.datediff("day", "state.day")).select(*LINE, "name", "state.*", "age")
+
+    def of(scope: str, figure: str) -> Expression:
+        return F.max(F.when(F.col("name") == scope, F.col(figure))).alias(f"{scope}_{figure}")
+
     named = ("median", "mean", "p90", "known", "age")
-    return wide.select(
-        *LINE, *[F.col(f"{scope}.{name}").alias(f"{scope}_{name}") for scope in SCOPES for name in named]
-    )
+    return found.groupBy(*LINE).agg(*[of(scope, figure) for scope in SCOPES for figure in named])
 
 
 def _figures() -> Expression:
@@ -220,8 +222,9 @@ def _shared() -> list[str]:
 
 
 def _scope(name: str, shared: list[str]) -> Expression:
-    key = F.to_json(F.array(*[F.coalesce(F.col(c), F.lit("")) for c in shared])) if shared else F.lit("[]")
-    return F.struct(F.lit(name).alias("name"), key.alias("key"))
+    key = F.to_json(F.array(F.lit(name), *[F.coalesce(F.col(c), F.lit("")) for c in shared]))
+    # almost every comparison of a sort ends in the hash
+    return F.struct(F.xxhash64(key).alias("hash"), key.alias("key"), F.lit(name).alias("name"))
 
 
 def _no_line() -> list[Expression]:
