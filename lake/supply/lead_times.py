@@ -98,10 +98,9 @@ def looked_back(lines: DataFrame, arrivals: DataFrame) -> DataFrame:
         .select(*LINE, F.col("known_on").alias("day"), "days", scopes)
         .select("*", "scope.*")
         .withColumn("turn", F.row_number().over(by_arrival))
-        .withColumn("last", F.collect_list("days").over(by_arrival.rowsBetween(1 - LAST, 0)))
         .withColumn("next", F.lead("day").over(by_arrival))
+        .withColumn("last", F.array_sort(F.collect_list("days").over(by_arrival.rowsBetween(1 - LAST, 0))))
         .where("next IS NULL OR next > day")  # whoever looks back sees all of a day or nothing of it
-        .withColumn("last", F.array_sort("last"))
         .select("hash", "key", "name", "day", "turn", _figures().alias("state"), *_no_line())
     )
     asked = lines.select(F.col("placed_on").alias("day"), scopes, *LINE).select(
