@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -21,17 +21,17 @@ log = logging.getLogger("lake")
 
 def nightly(options: Options) -> int:
     """Ingest, build, train if due, score, audit, release, report; and tell what was out of the ordinary."""
-    return _run(options, lambda t: True)
+    return _run(options)
 
 
 def ingest(options: Options) -> int:
     """Only bronze; the next build or night goes on from there."""
-    return _run(options, lambda t: t.is_source, publish=False)
+    return _run(options, publish=False)
 
 
 def build(options: Options) -> int:
     """Everything but bronze, then release; `--replay`: read what was rejected again."""
-    return _replay(options) if options.replay else _run(options, lambda t: not t.is_source)
+    return _replay(options) if options.replay else _run(options)
 
 
 def _replay(options: Options) -> int:
@@ -96,16 +96,17 @@ def _anew(options: Options, tables: Sequence[Table]) -> int:
     from lake.core.graph import above, below
 
     made = below(tables, TABLES) | {t for t in above(tables) if not t.is_source}
-    return _run(replace(options, select=None), lambda t: t in made)
+    return _run(replace(options, select=None), made)
 
 
-def _run(options: Options, wanted: Callable[[Table], bool], *, publish: bool = True) -> int:
+def _run(options: Options, only: Collection[Table] | None = None, *, publish: bool = True) -> int:
     from lake.catalog import EXPECTATIONS, MODELS, REPORTS, TABLES, WATCHES
-    from lake.engine import backfill, night, report, telling
+    from lake.engine import backfill, night, plan, report, telling
     from lake.engine.release import Lake
 
     conf = load(options.env)
-    chosen = [t for t in select(options.select, TABLES) if wanted(t)]
+    chosen = plan.of_job(options.job, select(options.select, TABLES))
+    chosen = chosen if only is None else [t for t in chosen if t in only]
     stop_on_sigterm(_stop_spark)
     how: dict[str, Any] = {"chosen": chosen, "publish": publish, "strict": options.strict}
     how |= {"models": MODELS if publish else (), "train": options.job == "nightly"}

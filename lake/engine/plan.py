@@ -41,6 +41,11 @@ def commits_since(state: State, version: int) -> list[dict[str, Any]]:
     return [c for c in state.commits if c["version"] > version and c.get("changed")]
 
 
+def of_job(job: str, tables: Iterable[Table]) -> list[Table]:
+    """Those of the tables that a job may write: `ingest` bronze, `build` all but that, any other job both."""
+    return [t for t in tables if job not in ("ingest", "build") or t.is_source == (job == "ingest")]
+
+
 def reason(table: Table, states: Mapping[str, State], as_of: date) -> str:
     """Why the table has to be refreshed now; empty if it need not."""
     own = states.get(table.id, State())

@@ -12,7 +12,7 @@ from lake.core.errors import LakeError, WrongUse
 from lake.core.graph import select
 from lake.core.table import Table
 from lake.core.watch import Watch
-from lake.engine import catalogue, door, gaps, lease, prospect, telling
+from lake.engine import catalogue, door, gaps, lease, plan, prospect, telling
 from lake.engine.conf import Conf, load
 from lake.engine.control import Journal
 from lake.engine.door import NOTHING_TO_DO, Options
@@ -25,7 +25,7 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = (), w
     Where jobs run on EMR: submit it there with the arguments `argv`, and return how it ended.
     """
     conf = load(options.env)
-    chosen = select(options.select, tables)
+    chosen = plan.of_job(options.job, select(options.select, tables))
     if conf.emr:
         from lake.engine import submission
 
@@ -64,7 +64,8 @@ def ready(options: Options, tables: Sequence[Table], argv: Sequence[str] = (), w
         if lease.purpose_of(conf.root) == lease.BACKFILL:
             print("A backfill is running; it lets this job in after its present chunk.", file=sys.stderr)
         if ahead.idle:
-            print(f"Nothing new for {ahead.as_of}; nothing to do.", file=sys.stderr)
+            of_bronze = " in bronze (`ingest` loads what landed)" if options.job == "build" else ""
+            print(f"Nothing new for {ahead.as_of}{of_bronze}; nothing to do.", file=sys.stderr)
             if is_night:
                 telling.tell(conf, tables, watches, chosen, until=options.until, journal=journal)
             return NOTHING_TO_DO

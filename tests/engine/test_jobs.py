@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lake.engine import door, jobs
+from lake.engine import door, jobs, preflight
 from lake.engine.release import Lake, newest
 from tests.engine.conftest import TABLES, FiveTables, table
 from tests.engine.five_tables import land, land_things, move
@@ -28,6 +28,24 @@ def start(lake: FiveTables, monkeypatch: pytest.MonkeyPatch) -> Start:
         return door.run(job, getattr(jobs, job), ["--env", str(environment_of(lake)), *options])
 
     return started
+
+
+def test_a_build_does_what_was_said_before_it_began(
+    lake: FiveTables, start: Start, capsys: pytest.CaptureFixture[str]
+) -> None:
+    land(lake.raw, "2026-01-05", "a", [move("1", "bolt", "2026-01-05", 5)])
+
+    def ahead(job: str) -> tuple[int, str]:
+        options = door.options(job, ["--env", str(environment_of(lake))])
+        return preflight.ready(options, TABLES), capsys.readouterr().err
+
+    assert ahead("build") == (
+        door.NOTHING_TO_DO,
+        "Nothing new for 2026-01-05 in bronze (`ingest` loads what landed); nothing to do.\n",
+    )
+    assert "1 tables will be written, 0 may be" in ahead("ingest")[1]
+    assert start("ingest") == 0
+    assert ahead("build") == (0, "build for 2026-01-05: 1 tables will be written, 6 may be.\n")
 
 
 def test_build_replay_says_what_it_would_accept_and_then_releases_it(
