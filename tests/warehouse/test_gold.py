@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from chispa import assert_df_equality
 
-from lake.warehouse import gold, gold_dims, silver
+from lake.warehouse import gold, gold_dims, laws, silver
 
 AMOUNTS = [c.name for c in gold.stock_change_day.columns if not c.null and c.name != "movements"]
 
@@ -175,6 +175,24 @@ def test_days_go_on_from_the_closing_of_the_day_before(days):
         last="2026-01-10",
     )
     assert_df_equality(whole.where("day > '2026-01-07'"), rest, ignore_row_order=True, ignore_nullable=True)
+
+
+def test_days_that_do_not_begin_at_nothing_or_leave_a_gap_break_the_law(given):
+    whole = [
+        ("P-1", "leipzig", "2026-01-05", 0, 5, 0, 0, 5, "2026-01-05"),
+        ("P-1", "leipzig", "2026-01-06", 5, 0, 1, 0, 4, "2026-01-05"),
+        ("P-1", "leipzig", "2026-01-07", 4, 0, 0, 0, 4, "2026-01-05"),
+        ("P-9", "leipzig", "2026-01-07", 0, 0, 0, 0, 0, None),
+    ]
+
+    def broken(*rows):
+        names = "item_id site day opening quantity_in quantity_out adjusted closing since"
+        days = given(gold.stock_day, names, *rows)
+        return [str(r.day) for r in laws.a_day_opens_as_the_last_one_closed.broken(days).collect()]
+
+    assert broken(*whole) == []
+    assert broken(*whole[1:]) == ["2026-01-06"]
+    assert broken(whole[0], whole[2]) == ["2026-01-07"]
 
 
 def test_a_count_shows_its_difference(days, expected):
