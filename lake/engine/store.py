@@ -66,6 +66,7 @@ def create(path: Place, schema: dict[str, Any]) -> None:
 
 
 def make(path: Place, schema: Any, configuration: dict[str, str]) -> None:
+    """Make an empty table of delta-rs' or Arrow's `schema` if there is none; Unanswered if S3 says nothing."""
     for last_try in (False, False, True):
         try:
             DeltaTable.create(
