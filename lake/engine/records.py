@@ -41,7 +41,6 @@ from lake.engine.fingerprint import (
 )
 from lake.engine.intake import File
 from lake.engine.place import Place
-from lake.engine.s3 import S3Path
 from lake.engine.session import empty, unglobbed
 
 BRONZE = StructType(
@@ -80,42 +79,36 @@ def bronze(session: SparkSession, source: Table, files: Sequence[File], base: Pl
         return empty(session, bronze_schema(source))
     paths = [unglobbed(str(base / f.path)) for f in files]
     if source.delivery.format == "parquet":
-        read = _parquet(session, paths, [f.print.header_text for f in files])
-        return _placed(read, [F.col(f"`{c}`") for c in read.columns if c != "_path"], files, base, batch, source)
+        return _placed(_parquet(session, paths, base, [f.print.header_text for f in files]), files, batch, source)
     end = source.delivery.line_end
     if end == BLANK_LINE:
-        read = _records_between_blank_lines(session.read.text(paths, wholetext=True))
+        read = _records_between_blank_lines(session.read.text(paths, wholetext=True), base)
     else:
         reader = session.read if end == ANY_LINE_END else session.read.option("lineSep", end)
-        read = reader.text(paths).select("value", F.col("_metadata.file_path").alias("_path"))
-    rows = read.select(_bare(F.col("value"), end).alias("line"), "_path")
+        read = reader.text(paths).select("value", _file_below(base))
+    rows = read.select(_bare(F.col("value"), end).alias("line"), "_file")
     by_header: dict[str, list[str]] = {}
     for f in files:
         by_header.setdefault(f.print.header_text, []).append(f.path)
     header = F.lit(next(iter(by_header)))
     if len(by_header) > 1:
-        header = F.coalesce(*[F.when(_name(base).isin(names), F.lit(h)) for h, names in by_header.items()])
+        header = F.coalesce(*[F.when(F.col("_file").isin(names), F.lit(h)) for h, names in by_header.items()])
     rows = rows.withColumn("_header", header)
     valid = F.is_valid_utf8("line")
-    record = F.trim("line", F.lit(_BLANK)) != ""
+    record = (F.ascii("line") > ord(" ")) | (F.trim("line", F.lit(_BLANK)) != "")
     if not source.delivery.header:
         record = record & (F.col("line") != F.col("_header"))
     rows = rows.where(record | ~valid)
-    columns = [
-        F.when(valid, F.col("line")).alias("line"),
-        F.when(~valid, F.col("line").cast("binary")).alias("_bytes"),
-        F.col("_header"),
-    ]
-    return _placed(rows, columns, files, base, batch, source)
+    bytes_ = F.when(~valid, F.col("line").cast("binary")).alias("_bytes")
+    rows = rows.select(F.when(valid, F.col("line")).alias("line"), bytes_, "_header", "_file")
+    return _placed(rows, files, batch, source)
 
 
-def _records_between_blank_lines(files: DataFrame) -> DataFrame:
+def _records_between_blank_lines(files: DataFrame, base: Place) -> DataFrame:
     """The records of files that were read whole."""
     plain = F.regexp_replace("value", "\r\n?", "\n")
-    records = files.select(
-        F.explode(F.split(plain, BETWEEN_RECORDS)).alias("record"), F.col("_metadata.file_path").alias("_path")
-    )
-    return records.select(F.trim("record", F.lit("\n")).alias("value"), "_path")
+    records = files.select(F.explode(F.split(plain, BETWEEN_RECORDS)).alias("record"), _file_below(base))
+    return records.select(F.trim("record", F.lit("\n")).alias("value"), "_file")
 
 
 def _bare(line: SparkColumn, line_end: str) -> SparkColumn:
@@ -126,35 +119,35 @@ def _bare(line: SparkColumn, line_end: str) -> SparkColumn:
     return F.when(F.startswith(line, F.lit(BOM)), F.ltrim(line, F.lit(BOM))).otherwise(line)
 
 
-def _parquet(session: SparkSession, paths: Sequence[str], types: Sequence[str]) -> DataFrame:
+def _parquet(session: SparkSession, paths: Sequence[str], base: Place, types: Sequence[str]) -> DataFrame:
     """The rows of parquet files, with the columns of all; nanoseconds, unknown to Spark, become microseconds."""
     session.conf.set("spark.sql.legacy.parquet.nanosAsLong", "true")
     session.conf.set("spark.sql.parquet.inferTimestampNTZ.enabled", "false")
     together = session.read.option("mergeSchema", len(set(types)) > 1).parquet(*paths)
-    read = together.select("*", F.col("_metadata.file_path").alias("_path"))
+    read = together.select("*", _file_below(base))
     columns = {tuple(line.split("\t", 1)) for text in types for line in text.splitlines()}
     nanos = sorted(name for name, kind in columns if kind == "timestamp[ns]")
     return read.withColumns({name: F.timestamp_micros(F.expr(f"`{name}` div 1000")) for name in nanos})
 
 
-def _placed(
-    read: DataFrame, columns: Sequence[SparkColumn], files: Sequence[File], base: Place, batch: int, source: Table
-) -> DataFrame:
+def _placed(rows: DataFrame, files: Sequence[File], batch: int, source: Table) -> DataFrame:
+    """Records that have their file, with batch and day of delivery; a folder that names no day is never taken in."""
     assert source.delivery is not None
-    rows = read if "_path" in read.columns else read.select("*", F.col("_metadata.file_path").alias("_path"))
     day = F.lit(source.delivery.delivered)
     if any("dt=" in f.path for f in files):
-        day = F.coalesce(F.nullif(F.regexp_extract(_name(base), r"(?:^|/)dt=([0-9-]+)/", 1), F.lit("")), day)
-    return rows.select(
-        *columns, _name(base).alias("_file"), F.lit(batch).cast("long").alias("_batch"), day.cast("date").alias("_dt")
-    )
+        path = F.concat(F.lit("/"), F.col("_file"))
+        folder = F.locate("/dt=", path)
+        day = F.when(folder > 0, F.substring(path, folder + len("/dt="), F.lit(len("YYYY-MM-DD")))).otherwise(day)
+    records = [F.col(f"`{c}`") for c in rows.columns if c != "_file"]
+    return rows.select(*records, "_file", F.lit(batch).cast("long").alias("_batch"), day.cast("date").alias("_dt"))
 
 
-def _name(base: Place) -> SparkColumn:
-    """The file's path below `base`, from the URL that Spark gives."""
-    decoded = F.url_decode(F.replace(F.col("_path"), F.lit("+"), F.lit("%2B")))
-    plain = decoded if isinstance(base, S3Path) else F.regexp_replace(decoded, "^file:/+", "/")
-    return F.substring(plain, len(str(base.absolute())) + 2, _LONGEST)
+def _file_below(base: Place) -> SparkColumn:
+    """The path of the file that is read, below `base`, from the URL that Spark gives; few need to be decoded."""
+    url, above = F.col("_metadata.file_path"), f"{base.absolute()}/"
+    decoded = F.url_decode(F.replace(url, F.lit("+"), F.lit("%2B")))
+    path = F.when(F.contains(url, F.lit("%")), decoded).otherwise(url)
+    return F.substring(path, F.locate(above, path) + len(above), _LONGEST).alias("_file")
 
 
 def typed_schema(table: Table) -> StructType:
@@ -352,8 +345,8 @@ def _read_jsonl(delivered: Sequence[Column], rows: DataFrame, delivery: Delivery
     parse = partial(F.from_json, line, options=options)
     shape = _shape(delivered, delivery, as_text=False)
     once = rows.withColumn("_first", parse(schema=shape))
-    names = [n for n in shape.names if n != _CORRUPT]
-    once = once.withColumn("_whole", F.rtrim(line).endswith("}") & strict.is_one_object(line, "_first", names))
+    once = once.withColumn("_names", strict.names(line, "_first", [f for f in shape if f.name != _CORRUPT]))
+    once = once.withColumn("_whole", F.rtrim(line).endswith("}") & strict.is_one_object(line, "_names"))
     fits = _fits(shape)
     again = F.when(~fits, parse(schema=_shape(delivered, delivery, as_text=True)))
     once = once.withColumn("_second", again)

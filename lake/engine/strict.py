@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pyspark.sql import Column as SparkColumn
 from pyspark.sql import functions as F
+from pyspark.sql.types import MapType, StructField
 
 LONGEST_RECORD = 1 << 20
 """Bytes of a line; a longer one is rejected unread."""
@@ -31,37 +32,44 @@ def has_nul(line: SparkColumn) -> SparkColumn:
     return F.contains(line, F.lit("\0"))
 
 
-def is_one_object(line: SparkColumn, read: str, names: Iterable[str]) -> SparkColumn:
-    """Whether a line that parses as JSON and ends in a brace is one object, of different names, in whole characters.
+def names(line: SparkColumn, read: str, fields: Sequence[StructField]) -> SparkColumn:
+    """The names in a line of JSON, as often as they stand there; none if they are known to differ, which costs less.
 
-    Spark's parser stops behind the first object, takes the last of equal names, and makes a "?" of half a character.
-    What is costly to look at is in branches: Spark works out beforehand what stands twice elsewhere.
-
-    read    the column in which the line was parsed, with a field for each of `names`
+    read    the column in which the fields of the line were read
     """
-    differ = F.when(_names_are_known(line, read, names), F.lit(True)).otherwise(_names_differ(line))
-    alone = F.when(_closes_once(line), F.lit(True)).otherwise(_is_alone(line))
-    whole = F.when(F.contains(line, F.lit(r"\u")), _has_whole_characters(line)).otherwise(F.lit(True))
-    return differ & alone & whole
+    found = F.json_object_keys(line)
+    if any(isinstance(f.dataType, MapType) for f in fields):  # the names in it stand in the line as well
+        return found
+    known = _names_differ(line, read, [f.name for f in fields])
+    return F.when(known, F.array().cast("array<string>")).otherwise(found)
 
 
-def _names_are_known(line: SparkColumn, read: str, names: Iterable[str]) -> SparkColumn:
+def _names_differ(line: SparkColumn, read: str, fields: Iterable[str]) -> SparkColumn:
     """Whether as many names end in the line (which no blank follows) as fields were found in it: then each is another.
 
     A field was found if it has a value, or its null stands in the line.
     """
     ends = F.octet_length(line) - F.octet_length(F.replace(line, F.lit('":'), F.lit(":")))
     found = F.lit(0)
-    for name in names:
+    for name in fields:
         null = F.contains(line, F.lit(f'"{name}":null')) | F.contains(line, F.lit(f'"{name}": null'))
         found = found + F.when(F.col(f"{read}.`{name}`").isNotNull() | null, 1).otherwise(0)
     blank = F.contains(line, F.lit('" ')) | F.contains(line, F.lit('"\t')) | F.contains(line, F.lit('"\r'))
     return F.when(ends == found, ~blank).otherwise(F.lit(False))
 
 
-def _names_differ(line: SparkColumn) -> SparkColumn:
-    names = F.json_object_keys(line)
-    return F.size(names) == F.size(F.array_distinct(names))
+def is_one_object(line: SparkColumn, names: str) -> SparkColumn:
+    """Whether a line that parses as JSON and ends in a brace is one object, of different names, in whole characters.
+
+    Spark's parser stops behind the first object, takes the last of equal names, and makes a "?" of half a character.
+    What is costly to look at is in branches: Spark works out beforehand what stands twice elsewhere.
+
+    names   the column of its names
+    """
+    differ = F.when(F.size(names) < 2, F.lit(True)).otherwise(F.size(names) == F.size(F.array_distinct(names)))
+    alone = F.when(_closes_once(line), F.lit(True)).otherwise(_is_alone(line))
+    whole = F.when(F.contains(line, F.lit(r"\u")), _has_whole_characters(line)).otherwise(F.lit(True))
+    return differ & alone & whole
 
 
 def _closes_once(line: SparkColumn) -> SparkColumn:
@@ -70,10 +78,10 @@ def _closes_once(line: SparkColumn) -> SparkColumn:
 
 
 def _is_alone(line: SparkColumn) -> SparkColumn:
-    """Whether the line is one value: in a list between the line and its hash, which no line can say of itself."""
+    """Whether the line is one value: in a list its hash comes right behind it, which no line can say of itself."""
     seal = F.xxhash64(line).cast("string")
-    several = F.from_json(F.concat(F.lit("["), line, F.lit(","), seal, F.lit("]")), "array<string>")
-    return F.coalesce((F.size(several) == 2) & (F.element_at(several, 2) == seal), F.lit(False))
+    listed = F.concat(F.lit("["), line, F.lit(","), seal, F.lit("]"))
+    return F.coalesce(F.get_json_object(listed, "$[1]") == seal, F.lit(False))
 
 
 def _has_whole_characters(line: SparkColumn) -> SparkColumn:

@@ -188,6 +188,7 @@ def test_a_line_of_json_is_one_object_whose_names_stand_once_in_it(typed: Typed)
         GOOD + "," + GOOD,
         GOOD + "] " + GOOD,
         NESTED + NESTED,
+        NESTED + ",0] " + NESTED,
         TWICE,
         TWICE.replace('"id":"2"', '"i\\u0064":"2"'),
         GOOD.replace('"', "'"),
