@@ -47,7 +47,7 @@ class Appending(Work):
             else []
         )
         days = [d for d in arrived if d is not None]
-        twice = self._twice(new, stored, days) if refresh.key and days else []
+        twice = bool(refresh.key and days) and self._share(self._several(new, stored, days))
         moved = self.parents.moved(stored)
         if moved is None:
             return self.replace(self.all_read(), scope=None)
@@ -65,10 +65,11 @@ class Appending(Work):
         refresh = self.table.refresh
         assert isinstance(refresh, Append)
         new = self._read(since=0)
-        twice = self._twice(new) if refresh.key else []
-        some = F.col(SLICE).isin(twice)
-        rows = new.where(~some).unionByName(self._decided(new.where(some), refresh)) if twice else new
-        return self.keep(self.parents.judged(rows)) if twice or self.table.parents else rows
+        rows = new
+        if refresh.key and self._share(several := self.keep(self._several(new))):
+            alone, rivals = (new.join(several, on="_key", how=how) for how in ("leftanti", "leftsemi"))
+            rows = alone.unionByName(self._decided(rivals, refresh)).select(new.columns)
+        return self.keep(self.parents.judged(rows)) if self.table.parents else rows
 
     def _read(self, *, since: int) -> DataFrame:
         """The records that bronze took in after a task."""
@@ -97,30 +98,32 @@ class Appending(Work):
     def _competes() -> Any:
         return F.col("_ok") | F.element_at("_errors.rule", 1).isin(*records.LOSERS, PARKED)
 
-    def _twice(self, new: DataFrame, stored: DataFrame | None = None, days: Sequence[date] = ()) -> list[date]:
-        """The days on which a record of `new` shares its key with another one, new or (around their `days`) stored.
-
-        A key that is good on two days is two records to everything below, as its day may be part of it: `body` says
-        how many keys of `new` are, for somebody to look at.
-        """
-        narrow = new.where("_ok").select("_key", SLICE, F.lit(1).alias("_new"))
+    def _several(self, new: DataFrame, stored: DataFrame | None = None, days: Sequence[date] = ()) -> DataFrame:
+        """The keys of `new` that several records have, new or (around their `days`) stored: how many, and when."""
+        keys = new.where("_ok").select("_key", SLICE)
         if stored is not None:
             around = F.col(SLICE).between(min(days) - timedelta(ID_DAYS), max(days) + timedelta(ID_DAYS))
             is_rival = F.col("_ok") | (F.col(SLICE).isin(days) & self._competes())
-            rivals = stored.where(around & is_rival).join(narrow.select("_key"), on="_key", how="leftsemi")
-            narrow = narrow.unionByName(rivals.select("_key", SLICE, F.lit(0).alias("_new")))
-        by_day = narrow.groupBy("_key", SLICE).agg(F.count("*").alias("n"), F.max("_new").alias("_new"))
-        shares = F.when((F.col("n") > 1) & (F.col("_new") == 1), F.col(SLICE))
-        by_key = by_day.groupBy("_key").agg(
-            F.collect_set(shares).alias("days"), (F.count("*") > 1).alias("repeated"), F.max("_new").alias("_new")
+            rivals = stored.where(around & is_rival).join(keys.select("_key"), on="_key", how="leftsemi")
+            keys = keys.unionByName(rivals.select("_key", SLICE))
+        days_of = keys.groupBy("_key").agg(
+            F.count("*").alias("n"), F.min(SLICE).alias("first"), F.max(SLICE).alias("last")
         )
-        found = by_key.where("_new = 1 AND (repeated OR size(days) > 0)").select(
-            F.explode_outer("days").alias("day"), "repeated", "_key"
+        return days_of.where("n > 1")
+
+    def _share(self, several: DataFrame) -> bool:
+        """Whether records of a day share their key, as far as first and last day tell: of three records, two may.
+
+        A key that is good on two days is two records to everything below, as its day may be part of it: `body` says
+        how many keys are, for somebody to look at.
+        """
+        repeated = F.col("first") != F.col("last")
+        counts = several.agg(
+            F.count_if(repeated).alias("repeated"), F.count_if(~repeated | (F.col("n") > 2)).alias("n")
         )
-        counted = found.groupBy("day").agg(F.count_distinct(F.when(F.col("repeated"), F.col("_key"))).alias("n"))
-        rows = counted.collect()
-        self.body["repeated"] = sum(r["n"] for r in rows)
-        return [r["day"] for r in rows if r["day"] is not None]
+        [found] = counts.collect()
+        self.body["repeated"] = found["repeated"]
+        return bool(found["n"])
 
     def _decided(self, rows: DataFrame, refresh: Append) -> DataFrame:
         """One winner a key and slice: the highest `newest`, then row hash; a function of the set, never of arrival."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import LongType, StructField, StructType
 
 from lake.core.errors import PromiseBroken
 from lake.core.refresh import Slices
@@ -128,8 +128,8 @@ class Work:
         """Compute what differs. Here: the whole table; other strategies know better."""
         if self.scorer:
             [features] = self.inputs()
-            return self.replace(self.cast(self.table.promised(self.scorer.score(features))), scope=None)
-        return self.replace(self.computed(self.inputs()), scope=None)
+            return self.replace(self.keep(self.cast(self.table.promised(self.scorer.score(features)))), scope=None)
+        return self.replace(self.keep(self.computed(self.inputs())), scope=None)
 
     def release(self) -> None:
         for frame in self.cached:
@@ -189,9 +189,10 @@ class Work:
         return Outcome("none", False, self.own.rows, self.own.hash, self.own.rejected, [])
 
     def replace(self, new: DataFrame, *, scope: Sequence[date] | date | None) -> Prepared:
-        """Write what of `new` differs from what is stored in `scope`: some slices, all from one on, or (None) all."""
-        if new not in self.cached:
-            self.keep(new)
+        """Write what of `new` differs from what is stored in `scope`: some slices, all from one on, or (None) all.
+
+        new     is gone through twice: kept, or of what is
+        """
         computed = self.summary(new)
         if self.first or self.redefined:
             stored: Summary = {}
@@ -232,16 +233,18 @@ class Work:
         table, schema = self.table, self.b.schema(self.table)
         typed = table.is_typed
         ok = F.col("_ok") if typed else F.lit(True)
-        hashed = row_hash(table.schema)
+        promised = StructField("_hash", LongType())
+        hashed = F.col(promised.name)
         engine = ("_ok", "_errors", "_file", "_raw", "_key")
-        everything = row_hash([*table.schema, *(schema[c] for c in engine)]) if typed else hashed
+        everything = row_hash([promised, *(schema[c] for c in engine)]) if typed else hashed
         keys = table.keys
         unique = (
             F.count_distinct(row_hash(table.schema[k] for k in keys)) if keys and not typed and judge else F.count("*")
         )
         day = F.col(SLICE) if table.refresh.by else F.lit(None).cast("date")
         found = (
-            rows.groupBy(day.alias("day"))
+            rows.withColumn(promised.name, row_hash(table.schema))
+            .groupBy(day.alias("day"))
             .agg(
                 F.count("*").alias("all_rows"),
                 F.count_if(ok).alias("rows"),
