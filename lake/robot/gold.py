@@ -105,9 +105,9 @@ def joint_day(telemetry: DataFrame, faults: DataFrame) -> DataFrame:
     ran = samples.groupBy(*joint).agg(
         F.count("*").alias("samples"),
         F.avg(error).cast("decimal(18,6)").alias("tracking_error_mean_rad"),
-        F.percentile(error, 0.95).cast("decimal(18,6)").alias("tracking_error_p95_rad"),
-        F.percentile(torque, [0.5, 0.95, 0.99]).alias("torque"),
-        F.percentile(current, [0.5, 0.95, 0.99]).alias("current"),
+        F.percentile(error.cast("double"), 0.95).cast("decimal(18,6)").alias("tracking_error_p95_rad"),
+        F.percentile(torque.cast("double"), [0.5, 0.95, 0.99]).alias("torque"),
+        F.percentile(current.cast("double"), [0.5, 0.95, 0.99]).alias("current"),
         F.avg("temperature_c").cast("decimal(18,2)").alias("temperature_mean_c"),
         F.max("temperature_c").alias("temperature_max_c"),
     )
