@@ -35,6 +35,8 @@ def has_nul(line: SparkColumn) -> SparkColumn:
 def names(line: SparkColumn, read: str, fields: Sequence[StructField]) -> SparkColumn:
     """The names in a line of JSON, as often as they stand there; none if they are known to differ, which costs less.
 
+    To be a column of its own: within a branch Spark would work it out as often as it is named.
+
     read    the column in which the fields of the line were read
     """
     found = F.json_object_keys(line)

@@ -191,7 +191,7 @@ class Work:
     def replace(self, new: DataFrame, *, scope: Sequence[date] | date | None) -> Prepared:
         """Write what of `new` differs from what is stored in `scope`: some slices, all from one on, or (None) all.
 
-        new     is gone through twice: kept, or of what is
+        new     is computed twice, so it is kept, or made cheaply of what is
         """
         computed = self.summary(new)
         if self.first or self.redefined:

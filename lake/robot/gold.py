@@ -102,6 +102,7 @@ def joint_day(telemetry: DataFrame, faults: DataFrame) -> DataFrame:
     )
     error = F.abs(F.col("position_cmd_rad") - F.col("position_rad"))
     torque, current = F.abs("torque_nm"), F.abs("current_a")
+    # a percentile is a double whatever it is of; to keep each decimal until then costs a third more
     ran = samples.groupBy(*joint).agg(
         F.count("*").alias("samples"),
         F.avg(error).cast("decimal(18,6)").alias("tracking_error_mean_rad"),
