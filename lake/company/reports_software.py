@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from lake.company.gold_variants import ANY, VARIANT, variant_scorecard
@@ -187,7 +189,7 @@ def accuracy_lines(accuracy: pd.DataFrame, work: pd.DataFrame, starts: pd.DataFr
         return Chart(title, "No accuracy test is in this release.", (accuracy_day,))
     tests = accuracy.assign(error=accuracy["position_error_mean_mm"].astype(float)).sort_values(["serial", "on"])
     worst = drifting(accuracy).sort_values(["drift", "serial"], ascending=[False, True])["serial"]
-    counter = {s: own.sort_values("day") for s, own in work.groupby("serial")}
+    counter = {s: CycleCounter(own) for s, own in work.sort_values("day").groupby("serial")}
     updated = updates(starts)
     shown = list(worst.iloc[:MOST_ROBOTS])
     counts = all(s in counter for s in shown)
@@ -217,34 +219,40 @@ def accuracy_lines(accuracy: pd.DataFrame, work: pd.DataFrame, starts: pd.DataFr
     )
 
 
-def updates(starts: pd.DataFrame) -> dict[str, list[tuple[Any, str]]]:
+def updates(starts: pd.DataFrame) -> dict[str, list[tuple[date, str]]]:
     """Robot → (day, firmware) of each start with other firmware than at the start before."""
     ordered = starts.sort_values(["serial", "at", "boot_id"])
     is_new = ordered["firmware"] != ordered.groupby("serial")["firmware"].shift()
-    found: dict[str, list[tuple[Any, str]]] = {}
+    found: dict[str, list[tuple[date, str]]] = {}
     for serial, at, firmware in zip(*(ordered[is_new][c] for c in ("serial", "at", "firmware")), strict=True):
         found.setdefault(serial, []).append((at.date(), firmware))
     return found
 
 
-def robot_line(serial: str, tests: pd.DataFrame, counter: Any, updated: list[tuple[Any, str]]) -> Choice:
-    """A robot's tests and updates; `at`: its counter on that day, in millions, None where no counter is given."""
+class CycleCounter:
+    """A robot's counter of cycles: where it stood in the evening of a day. `work`: its days, in order."""
+
+    def __init__(self, work: pd.DataFrame) -> None:
+        self.days, self.stood = work["day"].tolist(), [*work["cycle_first"].iloc[:1], *work["cycle_last"]]
+
+    def at(self, on: date) -> float:
+        """In millions; before its first day where that began."""
+        return round(float(self.stood[bisect_right(self.days, on)]) / 1e6, 4)
+
+
+def robot_line(
+    serial: str, tests: pd.DataFrame, counter: CycleCounter | None, updated: list[tuple[date, str]]
+) -> Choice:
+    """A robot's tests and updates; `at`: its counter on that day, None where no counter is given."""
     fields: dict[str, Any] = dict.fromkeys(("on", "at", "error", "firmware"))
     rows = [
-        fields | {"on": on.isoformat(), "at": counted_on(counter, on), "error": round(error, 4)}
+        fields | {"on": on.isoformat(), "at": counter and counter.at(on), "error": round(error, 4)}
         for on, error in zip(tests["on"], tests["error"], strict=True)
     ]
     first = tests["on"].min()
     for on, firmware in updated:
         shown = max(on, first)
-        rows.append(fields | {"on": shown.isoformat(), "at": counted_on(counter, shown), "firmware": firmware})
+        rows.append(fields | {"on": shown.isoformat(), "at": counter and counter.at(shown), "firmware": firmware})
     begin, end = tests["error"].iloc[0], tests["error"].iloc[-1]
     ran = ", ".join(f"{firmware} from {day(on)}" for on, firmware in updated[-3:])
     return Choice(serial, f"{begin:.3f} mm at first, {end:.3f} mm at last" + (f"; {ran}" if ran else ""), tuple(rows))
-
-
-def counted_on(counter: Any, on: Any) -> float | None:
-    if counter is None:
-        return None
-    until = counter[counter["day"] <= on]["cycle_last"]
-    return round(float(until.iloc[-1] if len(until) else counter["cycle_first"].iloc[0]) / 1e6, 4)

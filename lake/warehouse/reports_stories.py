@@ -37,29 +37,26 @@ def dying(demand: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """One row per item that is hardly ordered any more: in the clearest span, what came and what was to be expected."""
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    if len(demand):
-        lines = demand.assign(age=[(as_of - d).days for d in demand["day"]], n=demand["lines"].astype(float))
-        seen = int(lines["age"].max()) + 1
-        for item, own in lines[lines["n"] > 0].groupby("item_id"):
-            found = [f for span in SPANS if (f := _fallen(own, span, seen))]
-            if found:
-                best = min(found, key=lambda f: float(f["chance"]))
-                rows.append({"item": item, "last": own["day"].max(), **best})
-    return pd.DataFrame(rows, columns=["item", "last", "span", "came", "expected", "chance"])
+    lines = demand.assign(item=demand["item_id"], age=[(as_of - d).days for d in demand["day"]])
+    lines = lines.assign(n=lines["lines"].astype(float))
+    seen = int(lines["age"].max()) + 1 if len(lines) else 0
+    lines = lines[lines["n"] > 0]
+    days_before = {span: min(YEAR_DAYS, seen - span) for span in SPANS}
+    fallen = [_fallen(lines, span, days) for span, days in days_before.items() if days >= span]
+    if not fallen:
+        return pd.DataFrame(columns=["item", "span", "came", "expected", "chance", "last"])
+    clearest = pd.concat(fallen).sort_values(["item", "chance", "span"]).drop_duplicates("item")
+    return clearest.assign(last=clearest["item"].map(lines.groupby("item")["day"].max()))
 
 
-def _fallen(own: pd.DataFrame, span: int, seen: int) -> dict[str, Any] | None:
-    before = own[(own["age"] >= span) & (own["age"] < span + YEAR_DAYS)]
-    days = min(YEAR_DAYS, seen - span)
-    if days < span or before.empty:
-        return None
-    expected = float(before["n"].sum()) / days * span
-    came = int(own[own["age"] < span]["n"].sum())
-    chance = chance_of_at_most(came, expected)
-    if chance >= RARE or came > LITTLE * expected:
-        return None
-    return {"span": span, "came": came, "expected": expected, "chance": chance}
+def _fallen(lines: pd.DataFrame, span: int, days: int) -> pd.DataFrame:
+    """The items of which too few lines came in the last `span` days, going by the `days` before them."""
+    before = lines[(lines["age"] >= span) & (lines["age"] < span + YEAR_DAYS)].groupby("item")["n"].sum()
+    since = lines[lines["age"] < span].groupby("item")["n"].sum()
+    both = before.to_frame("before").assign(came=since.reindex(before.index, fill_value=0).astype(int), span=span)
+    few = both.assign(expected=both["before"] / days * span).query("came <= @LITTLE * expected").reset_index()
+    chances = [chance_of_at_most(*fewer) for fewer in zip(few["came"], few["expected"], strict=True)]
+    return few.assign(chance=chances)[["item", "span", "came", "expected", "chance"]].query("chance < @RARE")
 
 
 def dying_stories(fallen: pd.DataFrame, stock: pd.DataFrame, table: Table) -> list[Said]:
