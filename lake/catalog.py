@@ -38,6 +38,7 @@ from lake.supply import bronze as supply_bronze
 from lake.supply import expectations as supply_expectations
 from lake.supply import gold as supply_gold
 from lake.supply import gold_dims as supply_dims
+from lake.supply import gold_told as supply_told
 from lake.supply import laws as supply_laws
 from lake.supply import models as supply_models
 from lake.supply import public as supply_public
@@ -67,6 +68,7 @@ MODULES: list[ModuleType] = [
     supply_silver,
     supply_dims,
     supply_gold,
+    supply_told,
     *modules_in(supply_public),
     supply_models,
     warehouse_bronze,

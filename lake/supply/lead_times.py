@@ -8,9 +8,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DecimalType
 from pyspark.sql.window import Window
 
-from lake.supply import gold
+from lake.supply.gold_told import LINE
 
-LINE = ["order_id", "line"]
 LAST = 20
 """How many of the newest known lead times a trailing figure looks at."""
 PROMISE_TOLD_WITHIN_DAYS = 7
@@ -28,74 +27,61 @@ SCOPES = {
 DAYS = DecimalType(9, 2)
 
 
-def told(records: DataFrame, happened_on: Expression) -> DataFrame:
-    """`records` with told_on: the day of delivery, or the day it happened for what a source's first delivery brought.
+def placed(order_line_told: DataFrame) -> DataFrame:
+    """One row per line ordered from its maker: what its first word said, and since when what was known of it.
 
-    The first delivery hands over what the company had long known; anything later was news on the day it came.
+    `days` is the lead time by the receipt that was told first, known since arrival_known_on; the label is by the
+    earliest receipt, which may have been told later.
     """
-    opening = records.groupBy("source_system").agg(F.min("known_on").alias("_opening"))
-    known_on, is_opening = F.col("known_on"), F.col("known_on") == F.col("_opening")
-    return (
-        records.join(F.broadcast(opening), on="source_system", how="left")
-        .withColumn("told_on", F.when(is_opening, F.least(happened_on, known_on)).otherwise(known_on))
-        .drop("_opening")
+    opening = order_line_told.groupBy("source_system").agg(
+        F.min("known_on").alias("_opening"), F.min("heard_of_known_on").alias("_opening_of_receipts")
     )
-
-
-def placed(order_line_changes: DataFrame) -> DataFrame:
-    """One row per line ordered from its maker: what the first word of it said, whatever was said later."""
-    first_word = Window.partitionBy(*LINE).orderBy("known_on", "revision")
-    placed_on = F.to_date("ordered_at")
-    is_prompt = F.datediff("known_on", placed_on) <= PROMISE_TOLD_WITHIN_DAYS
+    is_prompt = F.datediff("known_on", "placed_on") <= PROMISE_TOLD_WITHIN_DAYS
     promised_days = F.when(
-        (F.col("source_system") == "erp") & is_prompt, F.greatest(F.datediff("promised_on", placed_on), F.lit(0))
+        (F.col("source_system") == "erp") & is_prompt, F.greatest(F.datediff("promised_on", "placed_on"), F.lit(0))
     )
+    told_on = _told("placed_on", "known_on", "_opening")
+    heard_on = _told("heard_of_on", "heard_of_known_on", "_opening_of_receipts")
+    received_on = _told("received_on", "received_known_on", "_opening_of_receipts")
+    was_heard = F.col("heard_of_on").isNotNull()
     is_direct = F.coalesce(F.col("route") == "direct", F.lit(True))
     return (
-        told(order_line_changes, F.coalesce(placed_on, F.col("known_on")))
-        .withColumn("_word", F.row_number().over(first_word))
-        .where((F.col("_word") == 1) & F.col("ordered_at").isNotNull() & is_direct)
+        order_line_told.where("placed_on IS NOT NULL")
+        .where(is_direct)
+        .join(F.broadcast(opening), on="source_system", how="left")
         .select(
             *LINE,
-            "supplier_id",
-            "part_id",
-            "ship_to_site",
-            "transport_mode",
+            *_shared(),
             "quantity",
             "unit_price",
             "currency",
-            placed_on.alias("placed_on"),
+            "placed_on",
             promised_days.alias("promised_days"),
-            "told_on",
+            told_on.alias("told_on"),
+            F.datediff("heard_of_on", "placed_on").alias("days"),
+            F.when(was_heard, F.greatest(heard_on, "heard_of_on", told_on)).alias("arrival_known_on"),
+            F.greatest("received_on", received_on, told_on).alias("label_known_on"),
+            _told("given_up_on", "given_up_known_on", "_opening").alias("given_up_on"),
             "source_system",
         )
     )
 
 
-def observed(lines: DataFrame, receipts: DataFrame) -> DataFrame:
-    """One row per line of which something came: its lead time as the first word of a receipt said it, and when."""
-    heard = (
-        told(receipts, F.to_date("received_at"))
-        .groupBy(*LINE)
-        .agg(F.min(F.struct("told_on", F.to_date("received_at").alias("received_on"))).alias("word"))
-        .select(*LINE, "word.*")
-    )
-    line = lines.select(*LINE, "placed_on", F.col("told_on").alias("_placed_told"), *_shared())
-    return (
-        line.join(heard, on=LINE, how="inner")
-        .withColumn("days", F.datediff("received_on", "placed_on"))
-        .withColumn("known_on", F.greatest("told_on", "received_on", "_placed_told"))
-        .select(*LINE, *_shared(), "days", "known_on")
-    )
+def _told(happened_on: str, known_on: str, opening: str) -> Expression:
+    """The day of delivery, or the day it happened for what a source's first delivery brought.
+
+    The first delivery hands over what the company had long known; anything later was news on the day it came.
+    """
+    return F.when(F.col(known_on) == F.col(opening), F.least(happened_on, known_on)).otherwise(F.col(known_on))
 
 
-def looked_back(lines: DataFrame, arrivals: DataFrame) -> DataFrame:
+def looked_back(lines: DataFrame) -> DataFrame:
     """One row per line: in each scope, figures over the lead times that were known before the day it was placed."""
     scopes = F.explode(F.array(*[_scope(name, shared) for name, shared in SCOPES.items()])).alias("scope")
     by_arrival = Window.partitionBy("hash", "key").orderBy("day", *LINE)
     known = (
-        arrivals.where("days >= 0")
-        .select(*LINE, F.col("known_on").alias("day"), "days", scopes)
+        lines.where("days >= 0")
+        .select(*LINE, F.col("arrival_known_on").alias("day"), "days", scopes)
         .select("*", "scope.*")
         .withColumn("turn", F.row_number().over(by_arrival))
         .withColumn("next", F.lead("day").over(by_arrival))
@@ -161,20 +147,11 @@ def quoted(lines: DataFrame, supplier_parts: DataFrame) -> DataFrame:
     )
 
 
-def waiting_lines(lines: DataFrame, arrivals: DataFrame, order_line_changes: DataFrame) -> DataFrame:
+def waiting_lines(lines: DataFrame) -> DataFrame:
     """One row per line: how many lines of its supplier were waited for on the evening before it was placed."""
-    given_up = (
-        told(order_line_changes, F.to_date("changed_at"))
-        .where(F.col("status").isin(*gold.NO_LONGER_WAITED_FOR))
-        .groupBy(*LINE)
-        .agg(F.min("told_on").alias("given_up_on"))
-    )
-    begun = lines.select("supplier_id", *LINE, "placed_on", F.greatest("placed_on", "told_on").alias("from_on"))
-    span = (
-        begun.join(arrivals.select(*LINE, F.col("known_on").alias("arrived_on")), on=LINE, how="left")
-        .join(given_up, on=LINE, how="left")
-        .withColumn("ended_on", F.least("arrived_on", "given_up_on"))
-        .withColumn("until_on", F.when(F.col("ended_on").isNotNull(), F.greatest("ended_on", "from_on")))
+    ended_on = F.least("arrival_known_on", "given_up_on")
+    span = lines.withColumn("from_on", F.greatest("placed_on", "told_on")).withColumn(
+        "until_on", F.when(ended_on.isNotNull(), F.greatest(ended_on, "from_on"))
     )
 
     # on one day the questions stand before what begins and ends on it
@@ -192,24 +169,18 @@ def waiting_lines(lines: DataFrame, arrivals: DataFrame, order_line_changes: Dat
     )
 
 
-def labelled(lines: DataFrame, fct_order_line: DataFrame, receipts: DataFrame) -> DataFrame:
+def labelled(lines: DataFrame, fct_order_line: DataFrame) -> DataFrame:
     """One row per line: how long it took, when that became known, and whether it is still waited for."""
-    heard = (
-        told(receipts, F.to_date("received_at"))
-        .groupBy(*LINE)
-        .agg(F.min(F.struct(F.to_date("received_at").alias("received_on"), "told_on")).alias("earliest"))
-        .select(*LINE, F.greatest("earliest.received_on", "earliest.told_on").alias("receipt_told_on"))
-    )
     days = F.when(F.col("lead_time_days") >= 0, F.col("lead_time_days"))
     is_waiting = F.col("is_open") & F.col("first_received_on").isNull()
+    facts = fct_order_line.select(*LINE, "lead_time_days", "is_open", "first_received_on")
     return (
-        lines.select(*LINE, F.col("told_on").alias("line_told_on"))
-        .join(fct_order_line.select(*LINE, "lead_time_days", "is_open", "first_received_on"), on=LINE, how="inner")
-        .join(heard, on=LINE, how="left")
+        lines.select(*LINE, "label_known_on")
+        .join(facts, on=LINE, how="inner")
         .select(
             *LINE,
             days.alias("lead_time_days"),
-            F.when(days.isNotNull(), F.greatest("receipt_told_on", "line_told_on")).alias("known_on"),
+            F.when(days.isNotNull(), F.col("label_known_on")).alias("known_on"),
             is_waiting.alias("is_waiting"),
         )
     )

@@ -13,18 +13,8 @@ from lake.core.model import ANCHOR, BASELINE, SPREAD, TARGET, Conf, Model
 from lake.core.refresh import Full, full
 from lake.core.table import Column, Table, table
 from lake.supply import gold, silver
-from lake.supply.lead_times import (
-    DAYS,
-    LAST,
-    LINE,
-    SCOPES,
-    labelled,
-    looked_back,
-    observed,
-    placed,
-    quoted,
-    waiting_lines,
-)
+from lake.supply.gold_told import LINE, order_line_told
+from lake.supply.lead_times import DAYS, LAST, SCOPES, labelled, looked_back, placed, quoted, waiting_lines
 
 if TYPE_CHECKING:
     from pyspark.ml import Pipeline
@@ -42,7 +32,7 @@ def trailing(scope: str) -> list[Column]:
 
 
 @table(
-    inputs=[silver.order_line_changes, silver.receipts, silver.supplier_parts, gold.fct_order_line],
+    inputs=[order_line_told, silver.supplier_parts, gold.fct_order_line],
     refresh=full(),
     columns=[
         Column("order_id", StringType(), key=True),
@@ -77,22 +67,17 @@ def trailing(scope: str) -> list[Column]:
         Column("source_system", StringType(), null=False),
     ],
 )
-def lead_time_features(
-    order_line_changes: DataFrame, receipts: DataFrame, supplier_parts: DataFrame, fct_order_line: DataFrame
-) -> DataFrame:
+def lead_time_features(order_line_told: DataFrame, supplier_parts: DataFrame, fct_order_line: DataFrame) -> DataFrame:
     """One row per purchase-order line, as it was known when the line was placed.
 
     Two clocks: what happened on the order's day or later, or was told on it or later, is not in its row.
     """
-    lines = placed(order_line_changes)
-    arrivals = observed(lines, receipts)
-    figures = looked_back(lines, arrivals)
-    outcome = labelled(lines, fct_order_line, receipts)
+    lines = placed(order_line_told)
     return (
-        lines.join(figures, on=LINE, how="left")
+        lines.join(looked_back(lines), on=LINE, how="left")
         .join(quoted(lines, supplier_parts), on=LINE, how="left")
-        .join(waiting_lines(lines, arrivals, order_line_changes), on=LINE, how="left")
-        .join(outcome, on=LINE, how="left")
+        .join(waiting_lines(lines), on=LINE, how="left")
+        .join(labelled(lines, fct_order_line), on=LINE, how="left")
         .select(
             *LINE,
             "supplier_id",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from lake.supply import gold, models, silver
-from lake.supply.lead_times import LAST, SCOPES, labelled, looked_back, observed, placed, quoted, waiting_lines
+from lake.supply import gold, gold_told, models, silver
+from lake.supply.lead_times import LAST, SCOPES, labelled, looked_back, placed, quoted, waiting_lines
 
 BEGIN = date(2026, 1, 1)
 ORDERED = (
@@ -48,7 +48,8 @@ def features(given):
         came = given(silver.receipts, RECEIVED, *receipts)
         inspections = given(silver.inspections, "inspection_id")
         facts = gold.fct_order_line(changes, came, inspections)
-        rows = models.lead_time_features(changes, came, given(silver.supplier_parts, AGREED, *agreements), facts)
+        told = gold_told.order_line_told(changes, came)
+        rows = models.lead_time_features(told, given(silver.supplier_parts, AGREED, *agreements), facts)
         return {r["order_id"]: r.asDict() for r in rows.collect()}
 
     return made
@@ -56,7 +57,10 @@ def features(given):
 
 def test_a_row_knows_only_what_was_told_before_its_day(features):
     rows = features(
-        [word("A", 0), word("B", 1), word("C", 10), word("D", 12), word("E", 13), word("F", 14)],
+        [
+            *(word("A", 0), word("B", 1), word("C", 10), word("D", 12), word("E", 13), word("F", 14)),
+            word("X", -1, known=0, supplier="S-2"),
+        ],
         [receipt("X", 0, known=0), receipt("A", 8, known=9), receipt("B", 9, known=12)],
         [("S-1", "P-1", 15, str(at(5))), ("S-1", "P-1", 18, str(at(12)))],
     )
@@ -68,6 +72,25 @@ def test_a_row_knows_only_what_was_told_before_its_day(features):
     assert [rows[o]["lead_time_days"] for o in "ABC"] == [8, 8, None]
     assert rows["B"]["known_on"] == at(12)
     assert [rows[o]["is_waiting"] for o in "ABC"] == [False, False, True]
+
+
+def test_the_first_word_of_a_line_counts_and_whatever_was_told_first(given):
+    changes = given(
+        silver.order_line_changes, ORDERED,
+        word("A", 0, known=1, promised=20), word("A", 0, known=8, revision=1, promised=30, supplier="S-2"),
+        word("A", 0, known=9, revision=2, status="closed"), word("A", 0, known=12, revision=3, status="closed"),
+        word("B", 2),
+    )  # fmt: skip
+    came = given(silver.receipts, RECEIVED, receipt("A", 7, known=8), receipt("A", 5, known=10), receipt("X", 1))
+    told = {r["order_id"]: r for r in gold_told.order_line_told(changes, came).collect()}
+    assert told.keys() == {"A", "B"}
+    first = told["A"]
+    assert [first[c] for c in ("supplier_id", "promised_on", "known_on")] == ["S-1", at(20), at(1)]
+    assert (first["heard_of_on"], first["heard_of_known_on"]) == (at(7), at(8))
+    assert (first["received_on"], first["received_known_on"]) == (at(5), at(10))
+    assert (first["given_up_on"], first["given_up_known_on"]) == (at(9), at(9))
+    later = [c for c in told["B"].asDict() if c.startswith(("heard", "received", "given_up"))]
+    assert [told["B"][c] for c in later] == [None] * 6
 
 
 def test_a_promise_rewritten_after_the_fact_is_no_feature(features):
@@ -161,12 +184,11 @@ def test_features_equal_a_brute_force_oracle(given, seed):
     story = Story(seed)
     changes = given(silver.order_line_changes, ORDERED, *story.words)
     came = given(silver.receipts, RECEIVED, *story.receipts)
-    lines = placed(changes)
-    arrivals = observed(lines, came)
+    lines = placed(gold_told.order_line_told(changes, came))
     found = (
-        lines.join(looked_back(lines, arrivals), on=["order_id", "line"])
+        lines.join(looked_back(lines), on=["order_id", "line"])
         .join(quoted(lines, given(silver.supplier_parts, AGREED, *story.agreements)), on=["order_id", "line"])
-        .join(waiting_lines(lines, arrivals, changes), on=["order_id", "line"])
+        .join(waiting_lines(lines), on=["order_id", "line"])
     )
     rows = {r["order_id"]: r.asDict() for r in found.collect()}
     wanted = oracle(story)
@@ -239,7 +261,8 @@ def test_the_label_is_told_when_its_receipt_is(spark: SparkSession, given):
     changes = given(silver.order_line_changes, ORDERED, word("A", 0), word("B", 1))
     came = given(silver.receipts, RECEIVED, receipt("A", 9, known=10), receipt("A", 5, known=30))
     facts: DataFrame = gold.fct_order_line(changes, came, given(silver.inspections, "inspection_id"))
-    row = labelled(placed(changes), facts, came).where("order_id = 'A'").collect()[0]
+    told = gold_told.order_line_told(changes, came)
+    row = labelled(placed(told), facts).where("order_id = 'A'").collect()[0]
     assert (row["lead_time_days"], row["known_on"]) == (5, at(30)), "the earlier receipt was told later"
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lake.engine import conf, training
-from lake.supply import models, silver
+from lake.supply import gold_told, models, silver
 
 FILE = conf.load("real").public / "scms_delivery_history" / "SCMS_Delivery_History_Dataset.csv.gz"
 LATER = "2016-01-01"
@@ -53,7 +53,7 @@ def test_over_25_quarters_the_model_beats_its_baseline(spark, deliveries):
     receipts = records.selectExpr(*line, "timestamp(came) received_at", "date(known) known_on", "'scms' source_system")
     facts = records.selectExpr(*line, "int(days) lead_time_days", "false is_open", "date(came) first_received_on")
     none = spark.createDataFrame([], silver.supplier_parts.schema)
-    features = models.lead_time_features(changes, receipts, none, facts)
+    features = models.lead_time_features(gold_told.order_line_told(changes, receipts), none, facts)
     assert features.count() == 4592 and features.where("promised_days IS NOT NULL").isEmpty()
 
     verdict, numbered, _ = training.validated(models.lead_time, features, models.lead_time.settings({"folds": 25}))
