@@ -1,7 +1,7 @@
 """Great Expectations at work: rows and what is asked of them in, answers out. The only place that imports it.
 
-Importing it takes four seconds of CPU, so that happens when there is something to ask. It is told to send nothing to
-anybody, and keeps nothing: what it found is in `_control/quality`.
+Importing it takes four seconds of CPU, so only what judges does, and a night does it while it waits for the JVM. It is
+told to send nothing to anybody, and keeps nothing: what it found is in `_control/quality`.
 """
 
 from __future__ import annotations
@@ -62,15 +62,22 @@ def judge(batches: Sequence[Batch]) -> list[Judged]:
     """Ask Great Expectations about each batch."""
     if not batches:
         return []
-    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    gx = imported()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its own business
-        import great_expectations as gx
-
-        logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
         context = gx.get_context(mode="ephemeral", project_config=_settings())
         source = context.data_sources.add_pandas("lake")
         return [_judged(gx, source, batch) for batch in batches]
+
+
+def imported() -> Any:
+    """Great Expectations, imported. It sends nothing to anybody, and its own warnings are its own business."""
+    os.environ["GX_ANALYTICS_ENABLED"] = "false"
+    warnings.filterwarnings("ignore", module="great_expectations")
+    import great_expectations as gx
+
+    logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
+    return gx
 
 
 def _settings() -> Any:

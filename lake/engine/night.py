@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -23,6 +23,7 @@ from lake.engine import (
     crash,
     damage,
     drift,
+    judge,
     lease,
     lineage,
     openlineage,
@@ -46,12 +47,13 @@ log = logging.getLogger("lake")
 
 @dataclass
 class Result:
-    """How a run ended."""
+    """How a run ended. `versions`: of each model the version that its scores are of."""
 
     release: release.Release | None = None
     written: list[str] = field(default_factory=list)
     failed: dict[str, str] = field(default_factory=dict)
     findings: list[audit.Finding] = field(default_factory=list)
+    versions: dict[str, str] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -113,6 +115,8 @@ def run(
             new = {f.path: landing.drift[f.path] for f in landing.add if f.path in landing.drift}
             for line in drift.lines(landing.source, new):
                 log.warning("%s", line)
+        if publish:
+            threading.Thread(target=judge.imported, daemon=True).start()  # while the JVM starts, Python waits
         builder = Builder(session(conf), conf, journal, name, ahead.as_of, tables)
         builder.events = _events(conf, builder, purpose, ahead)
         if ahead.unsettled:
@@ -120,8 +124,7 @@ def run(
                 log.info("recovered: %s", line)
             ahead = prospect(conf, journal, tables, day=day, since=since, chosen=chosen)
         result = Result()
-        build_all(ahead, builder, tables, result)
-        versions = _learn(builder, models, ahead, result, train=train)
+        build_all(ahead, builder, tables, result, models, train=train)
         if publish:
             candidate = Candidate(builder, tables, chosen, result.failed)
             result.findings = candidate.findings(expectations, accept)
@@ -129,7 +132,7 @@ def run(
             for finding in result.findings:
                 log.error("%s: %s: %s", finding.law, finding.subject, finding.said)
             if not result.findings and not (strict and candidate.held):
-                result.release = candidate.publish(versions, time.monotonic() - started)
+                result.release = candidate.publish(result.versions, time.monotonic() - started)
             _keep_up(conf, journal, tables)
         if conf.lineage.ahead:
             _lineage(conf, builder, tables)
@@ -156,10 +159,28 @@ def _lineage(conf: Conf, builder: Builder, wanted: Sequence[Table]) -> lineage.G
         return None
 
 
-def build_all(ahead: Prospect, builder: Builder, tables: Sequence[Table], result: Result) -> None:
-    """Refresh tables side by side, each when its inputs are ready; a failed one holds back only what is below it."""
-    todo = {s.table for s in ahead.steps if not plan.is_score(s.table)}
+def build_all(
+    ahead: Prospect,
+    builder: Builder,
+    tables: Sequence[Table],
+    result: Result,
+    models: Sequence[Model] = (),
+    *,
+    train: bool = True,
+) -> None:
+    """Refresh tables side by side, each when its inputs are ready; a failed one holds back only what is below it.
+
+    models      score, too, as soon as their features are there; before that they are trained if due (and `train`)
+    """
+    of_scores = {model.scores: model for model in models}
     landings = {landing.source: landing for landing in ahead.landings}
+
+    def refresh(table: Table) -> Outcome | None:
+        if table in of_scores:
+            return _scored(builder, of_scores[table], ahead.as_of, result, train=train)
+        return _followed(builder, table, landings.get(table), ahead.as_of)
+
+    todo = {s.table for s in ahead.steps if s.table in of_scores or not plan.is_score(s.table)}
     total, done = len(todo), 0
     running: dict[Future[str], Table] = {}
     with ThreadPoolExecutor(builder.conf.spark.threads, thread_name_prefix="refresh") as pool:
@@ -169,7 +190,7 @@ def build_all(ahead: Prospect, builder: Builder, tables: Sequence[Table], result
             ]
             for table in ready:
                 todo.discard(table)
-                running[pool.submit(_one, builder, table, landings.get(table), ahead.as_of)] = table
+                running[pool.submit(_one, builder, table, refresh)] = table
             finished, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in finished:
                 table = running.pop(future)
@@ -193,25 +214,12 @@ def build_all(ahead: Prospect, builder: Builder, tables: Sequence[Table], result
                     log.info("[%d/%d] %s", done, total, said)
 
 
-def _one(builder: Builder, table: Table, landing: Landing | None, as_of: date) -> str:
+def _one(builder: Builder, table: Table, refresh: Callable[[Table], Outcome | None]) -> str:
+    """What was done, in words; where Spark knows none for what went wrong, which disk is full or file damaged."""
     threading.current_thread().name = table.id
-    if table.is_source:
-        if landing is None or not (landing.changed or builder.state(table).lost):
-            return ""
-    elif not plan.reason(table, builder.states, as_of):
-        return ""
     started = time.monotonic()
-    outcome = _refreshed(builder, table, landing)
-    state = builder.states[table.id]
-    rejected = f", {state.rejected:,} rejected" if state.rejected else ""
-    what = outcome.kind if outcome.changed else "unchanged"
-    return f"{table.id} v{state.version} {what}: {state.rows:,} rows{rejected}, {time.monotonic() - started:.1f} s"
-
-
-def _refreshed(builder: Builder, table: Table, landing: Landing | None) -> Outcome:
-    """Refresh, and if that fails for a reason that Spark knows no words for, say which disk is full or file damaged."""
     try:
-        return builder.refresh(table, landing)
+        outcome = refresh(table)
     except LakeError:
         raise
     except Exception as e:
@@ -221,6 +229,36 @@ def _refreshed(builder: Builder, table: Table, landing: Landing | None) -> Outco
             if wrong := damage.of(t, builder.state(t), builder.conf, deep=True):
                 raise LakeError(f"{wrong[0]}", hint=f"./spark-submit.sh repair --select {t.id} mends it.") from e
         raise
+    if outcome is None:
+        return ""
+    state = builder.states[table.id]
+    rejected = f", {state.rejected:,} rejected" if state.rejected else ""
+    what = outcome.kind if outcome.changed else "unchanged"
+    return f"{table.id} v{state.version} {what}: {state.rows:,} rows{rejected}, {time.monotonic() - started:.1f} s"
+
+
+def _followed(builder: Builder, table: Table, landing: Landing | None, as_of: date) -> Outcome | None:
+    """Bring a table up to its inputs; None if it is."""
+    if table.is_source:
+        is_due = landing is not None and (landing.changed or builder.state(table).lost)
+    else:
+        is_due = bool(plan.reason(table, builder.states, as_of))
+    return builder.refresh(table, landing) if is_due else None
+
+
+def _scored(builder: Builder, model: Model, as_of: date, result: Result, *, train: bool) -> Outcome | None:
+    """Score the features just built; None if there is nothing to score with, or it is done. Should it fail, the scores
+    stay those of the last version."""
+    features, scored = (builder.states.get(t.id, State()) for t in (model.features, model.scores))
+    version = _version(builder, model, features, as_of, train=train) if features.version >= 0 else None
+    if version is None:
+        return None
+    result.versions[model.id] = version
+    by_another = scored.task and scored.task.body.get("model") != version
+    if not plan.reason(model.scores, builder.states, as_of) and not by_another:
+        return None
+    score = partial(training.score, model, version, as_of=as_of, root=builder.conf.root)
+    return builder.refresh(model.scores, scorer=Scorer(version, score))
 
 
 def _keep_up(conf: Conf, journal: Journal, tables: Sequence[Table]) -> None:
@@ -232,46 +270,9 @@ def _keep_up(conf: Conf, journal: Journal, tables: Sequence[Table]) -> None:
         log.error("no upkeep: %s", said_safely(e), exc_info=log.isEnabledFor(logging.DEBUG))
 
 
-def _learn(
-    builder: Builder, models: Sequence[Model], ahead: Prospect, result: Result, *, train: bool
-) -> dict[str, str]:
-    """Train what is due and score on the tables just built; a failure leaves the last version and its scores."""
-    last = release.newest(builder.journal)
-    chosen = {s.table for s in ahead.steps}
-    versions: dict[str, str] = {}
-    for model in models:
-        features, scores = builder.states.get(model.features.id, State()), model.scores
-        if features.version < 0 or model.features.id in result.failed or scores not in chosen:
-            continue
-        try:
-            version = _version(builder, model, features, last, ahead.as_of, train=train)
-            if version is None:
-                continue
-            versions[model.id] = version
-            scored = builder.states.get(scores.id, State())
-            if plan.reason(scores, builder.states, ahead.as_of) or (
-                scored.task and scored.task.body.get("model") != version
-            ):
-                scorer = Scorer(
-                    version, partial(training.score, model, version, as_of=ahead.as_of, root=builder.conf.root)
-                )
-                builder.refresh(scores, scorer=scorer)
-                result.written.append(scores.id)
-                log.info(
-                    "%s v%d: %d rows", scores.id, builder.states[scores.id].version, builder.states[scores.id].rows
-                )
-        except Exception as e:
-            log.debug("%s", model.id, exc_info=e)
-            log.error("%s FAILED: %s", model.id, said_safely(e))
-            result.failed[scores.id] = said_safely(e)
-    return versions
-
-
-def _version(
-    builder: Builder, model: Model, features: State, last: release.Release | None, as_of: date, *, train: bool
-) -> str | None:
+def _version(builder: Builder, model: Model, features: State, as_of: date, *, train: bool) -> str | None:
     """The version to score with: a new one if training is due, else the released one."""
-    conf = builder.conf
+    conf, last = builder.conf, release.newest(builder.journal)
     settings = conf.train.model_dump()
     known = last.models.get(model.id) if last else None
     card = artefact.card(artefact.folder(conf.root, model.id, known)) if known else None
