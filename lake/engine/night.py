@@ -253,12 +253,13 @@ def _scored(builder: Builder, model: Model, as_of: date, result: Result, *, trai
     version = _version(builder, model, features, as_of, train=train) if features.version >= 0 else None
     if version is None:
         return None
-    result.versions[model.id] = version
+    outcome = None
     by_another = scored.task and scored.task.body.get("model") != version
-    if not plan.reason(model.scores, builder.states, as_of) and not by_another:
-        return None
-    score = partial(training.score, model, version, as_of=as_of, root=builder.conf.root)
-    return builder.refresh(model.scores, scorer=Scorer(version, score))
+    if plan.reason(model.scores, builder.states, as_of) or by_another:
+        score = partial(training.score, model, version, as_of=as_of, root=builder.conf.root)
+        outcome = builder.refresh(model.scores, scorer=Scorer(version, score))
+    result.versions[model.id] = version
+    return outcome
 
 
 def _keep_up(conf: Conf, journal: Journal, tables: Sequence[Table]) -> None:
