@@ -16,6 +16,8 @@ from lake.warehouse import gold_demand as warehouse_demand
 LEVELS = 3
 """A hand in an arm, a finger in a hand, a servo in a finger: so deep bills of materials are followed."""
 QUANTITY = DecimalType(18, 3)
+EACH = DecimalType(28, 9)
+"""As many decimals as quantities of so many levels have, multiplied."""
 UNIT = "unit of the item"
 
 
@@ -37,8 +39,17 @@ def part_demand(demand_day: DataFrame, demand_month: DataFrame, bom: DataFrame) 
     A product is taken apart by the bill of materials that held on the day of its order.
     """
     key = ["part_id", "month"]
-    of_products = components(demand_day, bom).groupBy("part_id", F.trunc("day", "month").alias("month"))
-    built = of_products.agg(F.sum("demand").alias("built_in"), F.count_distinct("ordered_id").alias("products"))
+    holds = (F.col("day") >= F.col("valid_from")) & F.coalesce(F.col("day") < F.col("valid_to"), F.lit(True))
+    of_products = (
+        demand_day.where("demand > 0")
+        .withColumnRenamed("item_id", "product_id")
+        .join(F.broadcast(all_parts(bom)), on="product_id", how="inner")
+        .where(holds)
+        .groupBy("part_id", F.trunc("day", "month").alias("month"))
+    )
+    built = of_products.agg(
+        F.sum(F.col("demand") * F.col("each")).alias("built_in"), F.count_distinct("product_id").alias("products")
+    )
     made = bom.select(F.col("product_id").alias("item_id")).distinct()
     spares = (
         demand_month.where("demand > 0")
@@ -55,23 +66,24 @@ def part_demand(demand_day: DataFrame, demand_month: DataFrame, bom: DataFrame) 
     )
 
 
-def components(demand_day: DataFrame, bom: DataFrame) -> DataFrame:
-    """One row per part, ordered product and day, over all levels: how many of the part the day's orders take."""
-    valid = valid_bom(bom)
-    holds = (F.col("day") >= F.col("valid_from")) & F.coalesce(F.col("day") < F.col("valid_to"), F.lit(True))
-    wanted = demand_day.where("demand > 0").select(
-        F.col("item_id").alias("product_id"), F.col("item_id").alias("ordered_id"), "day", "demand"
-    )
-    levels = []
-    for _ in range(LEVELS):
-        taken = (
-            wanted.join(F.broadcast(valid), on="product_id", how="inner")
-            .where(holds)
-            .groupBy("part_id", "ordered_id", "day")
-            .agg(F.sum(F.col("demand") * F.col("quantity")).cast(QUANTITY).alias("demand"))
+def all_parts(bom: DataFrame) -> DataFrame:
+    """One row per product, part and way in which it goes into it, over all levels: how many of it, on which days."""
+    lines = valid_bom(bom)
+    span = [F.col("valid_from").alias("from"), F.col("valid_to").alias("to")]
+    below = F.broadcast(lines.select(F.col("product_id").alias("assembly"), "part_id", "quantity", *span))
+    levels = [
+        lines.select("product_id", "part_id", F.col("quantity").cast(EACH).alias("each"), "valid_from", "valid_to")
+    ]
+    for _ in range(LEVELS - 1):
+        assemblies = levels[-1].withColumnRenamed("part_id", "assembly")
+        deeper = assemblies.join(below, on="assembly", how="inner").select(
+            "product_id",
+            "part_id",
+            (F.col("each") * F.col("quantity")).cast(EACH).alias("each"),
+            F.greatest("valid_from", "from").alias("valid_from"),
+            F.least("valid_to", "to").alias("valid_to"),
         )
-        levels.append(taken)
-        wanted = taken.withColumnRenamed("part_id", "product_id")
+        levels.append(deeper.where("valid_to IS NULL OR valid_from < valid_to"))
     return reduce(DataFrame.unionByName, levels)
 
 

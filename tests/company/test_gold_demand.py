@@ -58,6 +58,23 @@ def test_what_goes_into_a_part_of_a_product_is_needed_too(parts, expected):
     same(made, expected, ("HAND-1", "2026-01-01", 0, 2, 1), ("P-1", "2026-01-01", 0, 10, 1))
 
 
+def test_of_a_part_of_a_product_the_bill_of_the_day_counts_too_and_so_do_parts_of_a_piece(parts, expected):
+    made = parts(
+        ("ARM-1", "2026-01-09", 4),
+        ("ARM-1", "2026-01-10", 1000),
+        bom=[
+            ("ARM-1", 1, "HAND-1", 0.5, "2025-01-01"),
+            ("HAND-1", 1, "FINGER", 0.001, "2025-01-01"),
+            ("HAND-1", 2, "FINGER", 0.125, "2026-01-10"),
+            ("FINGER", 1, "P-1", 2, "2025-06-01"),
+            ("P-1", 1, "P-2", 1, "2025-01-01"),  # too deep
+        ],
+    )
+    fingers = 4 * 0.0005 + 1000 * 0.0625
+    hands = ("HAND-1", "2026-01-01", 0, 502, 1)
+    same(made, expected, hands, ("FINGER", "2026-01-01", 0, fingers, 1), ("P-1", "2026-01-01", 0, 2 * fingers, 1))
+
+
 def test_a_component_line_counts_as_it_was_last_told(parts, expected):
     made = parts(
         ("ARM-1", "2026-01-09", 1),
