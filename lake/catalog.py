@@ -10,6 +10,7 @@ from lake.company import expectations as company_expectations
 from lake.company import gold as company_gold
 from lake.company import gold_calendar as company_calendar
 from lake.company import gold_demand as company_demand
+from lake.company import gold_holding as company_holding
 from lake.company import gold_parts as company_gold_parts
 from lake.company import gold_variants as company_gold_variants
 from lake.company import reports as company_reports
@@ -90,6 +91,7 @@ MODULES: list[ModuleType] = [
     *modules_in(robot_public),
     company_calendar,
     company_demand,
+    company_holding,
     company_gold,
     company_gold_parts,
     company_gold_variants,

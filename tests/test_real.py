@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from lake.company import gold as company_gold
+from lake.company import gold_holding as company_holding
 from lake.core.expect import Expectation
 from lake.core.table import Table
 from lake.engine import conf, intake, records
@@ -254,8 +255,10 @@ def test_the_refinery_has_money_frozen_above_its_maxima_and_in_what_nobody_ever_
         "items": oil.oil_items.function(landed.rows),
         "planning_parameters": oil.oil_planning.function(landed.rows),
     }
-    frames = [told[i.name] if i.name in told else nothing(i) for i in company_gold.stock_position.inputs]
-    position = company_gold.stock_position(*frames, as_of=date(2026, 1, 1)).where("site = '*'")
+    for made in (company_holding.stock_holding, company_gold.stock_position):
+        frames = [told[i.name] if i.name in told else nothing(i) for i in made.inputs]
+        told[made.name] = made(*frames, as_of=date(2026, 1, 1))
+    position = told["stock_position"].where("site = '*'")
     [row] = position.agg(
         F.sum("value"),
         F.expr("sum(greatest(on_hand - order_up_to, 0) * unit_cost)"),

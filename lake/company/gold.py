@@ -8,8 +8,9 @@ from pyspark.sql.types import DateType, DecimalType, IntegerType, StringType
 from pyspark.sql.window import Window
 
 from lake.company import builds, demand, places
+from lake.company.gold_holding import UNIT, quantity, stock_holding
 from lake.company.money import converted
-from lake.company.places import COMPANY, HISTORY_DAYS, PLACE
+from lake.company.places import COMPANY, HISTORY_DAYS, PLACE, QUANTITY
 from lake.core.refresh import full
 from lake.core.table import Column, table
 from lake.supply import gold as supply_gold
@@ -26,28 +27,18 @@ REVIEW_DAYS = 7
 DEFAULT_LEAD_TIME_DAYS = 30
 """For items that no supplier has delivered or quoted: those made in the house."""
 
-QUANTITY = DecimalType(18, 3)
 MONEY = DecimalType(18, 2)
-UNIT = "unit of the item"
 FROZEN = ("obsolete", "excess", "waiting")
-
-
-def quantity(name: str, *, null: bool = False, doc: str = "", check: str | None = None) -> Column:
-    return Column(name, QUANTITY, null=null, unit=UNIT, doc=doc, check=check)
 
 
 @table(
     inputs=[
-        warehouse_gold.stock_day,
+        stock_holding,
         warehouse_gold.stock_change_day,
-        warehouse_silver.movements,
         warehouse_silver.sales_lines,
         warehouse_demand.demand_month,
         warehouse_silver.items,
-        warehouse_silver.planning_parameters,
         supply_gold.fct_order_line,
-        supply_silver.receipts,
-        supply_silver.inspections,
         supply_silver.supplier_parts,
         supply_silver.bom,
         supply_silver.exchange_rates,
@@ -116,16 +107,12 @@ def quantity(name: str, *, null: bool = False, doc: str = "", check: str | None 
     ],
 )
 def stock_position(
-    stock_day: DataFrame,
+    stock_holding: DataFrame,
     stock_change_day: DataFrame,
-    movements: DataFrame,
     sales_lines: DataFrame,
     demand_month: DataFrame,
     items: DataFrame,
-    planning_parameters: DataFrame,
     fct_order_line: DataFrame,
-    receipts: DataFrame,
-    inspections: DataFrame,
     supplier_parts: DataFrame,
     bom: DataFrame,
     exchange_rates: DataFrame,
@@ -140,17 +127,6 @@ def stock_position(
     lacks another part.
     """
     today = F.lit(as_of)
-    holding = places.holding(
-        [
-            places.on_hand(stock_day, as_of),
-            places.last_built(stock_change_day),
-            places.in_inspection(receipts, inspections, fct_order_line, as_of),
-            places.in_transfer(movements),
-            places.on_order(fct_order_line, as_of),
-            places.ordered(sales_lines),
-            places.planned(planning_parameters),
-        ]
-    )
     needed = demand.needed(stock_change_day, sales_lines, demand_month, as_of)
     is_recent = F.col("day") > F.date_sub(today, RECENT_DAYS)
     was_wanted = F.coalesce(F.col("demand") > 0, F.lit(True))
@@ -161,7 +137,7 @@ def stock_position(
         F.max(F.when(was_wanted, F.col("on"))).alias("last_demand_on"),
     )
     placed = (
-        holding.where("since IS NOT NULL")
+        stock_holding.where("since IS NOT NULL")
         .join(wanted, on=PLACE, how="left")
         .join(places.lead_times(fct_order_line, supplier_parts, as_of), on="item_id", how="left")
         .withColumn("lead_time_days", F.coalesce("lead_time_days", F.lit(DEFAULT_LEAD_TIME_DAYS)))
@@ -176,7 +152,7 @@ def stock_position(
     known = (
         placed.withColumn("last_wanted_on", anywhere)
         .join(demand.over_protection(placed, needed, as_of), on=PLACE, how="left")
-        .join(builds.for_builds(builds.needs(holding, bom, as_of), holding), on=PLACE, how="left")
+        .join(builds.for_builds(builds.needs(stock_holding, bom, as_of), stock_holding), on=PLACE, how="left")
         .join(converted(costs, "unit_cost", exchange_rates, as_of), on="item_id", how="left")
         .withColumns({c: F.coalesce(c, F.lit(0)) for c in ("recent", "reserved_for_builds", "waiting")})
         .withColumns({c: F.when(F.col("windows") > 0, F.coalesce(c, F.lit(0))) for c in ("demand_p50", "demand_p90")})

@@ -5,7 +5,7 @@ from datetime import date
 import pytest
 from chispa import assert_df_equality
 
-from lake.company import gold
+from lake.company import gold, gold_holding
 from lake.supply import gold as supply_gold
 from lake.supply import silver as supply_silver
 from lake.warehouse import gold as warehouse_gold
@@ -49,28 +49,36 @@ def positions(given):
             *[(*row, "shipped" if row[4] else "open") for row in sold],
         )
         lines = [("PO-0", 1, "P-1", "leipzig", None, 0, False)] if received else []
-        return gold.stock_position(
+        facts = given(
+            supply_gold.fct_order_line,
+            "order_id line part_id ship_to_site promised_last quantity_open is_open",
+            *lines,
+            *[(f"PO-{n}", 1, *row, True) for n, row in enumerate(orders, 1)],
+        )
+        holding = gold_holding.stock_holding(
             days,
             changes,
             given(warehouse_silver.movements, "item_id site kind reference_id quantity", *moved),
             sales,
-            given(gold_demand.demand_month, "item_id month demand source_system", *months),
-            given(
-                warehouse_silver.items, "item_id lifecycle standard_cost currency", *[(*i, "EUR")[:4] for i in items]
-            ),
             given(warehouse_silver.planning_parameters, "item_id site order_up_to", *planned),
-            given(
-                supply_gold.fct_order_line,
-                "order_id line part_id ship_to_site promised_last quantity_open is_open",
-                *lines,
-                *[(f"PO-{n}", 1, *row, True) for n, row in enumerate(orders, 1)],
-            ),
+            facts,
             given(
                 supply_silver.receipts,
                 "receipt_id received_at quantity order_id line site",
                 *[(*row, "PO-0", 1, "leipzig") for row in received],
             ),
             given(supply_silver.inspections, "receipt_id inspected_at", *inspected),
+            as_of=AS_OF,
+        )
+        return gold.stock_position(
+            holding,
+            changes,
+            sales,
+            given(gold_demand.demand_month, "item_id month demand source_system", *months),
+            given(
+                warehouse_silver.items, "item_id lifecycle standard_cost currency", *[(*i, "EUR")[:4] for i in items]
+            ),
+            facts,
             given(
                 supply_silver.supplier_parts,
                 "part_id supplier_id quoted_lead_time_days status known_on",
