@@ -56,7 +56,7 @@ def dim_supplier(files: DataFrame) -> DataFrame:
 
 @table(
     inputs=[silver.order_line_changes, silver.receipts, silver.inspections],
-    refresh=keyed(["order_id", "line"], via={"inspections": ("receipt_id", "receipts")}, by="promised_first"),
+    refresh=keyed(silver.LINE, via={"inspections": ("receipt_id", "receipts")}, by="promised_first"),
     columns=[
         Column("order_id", StringType(), key=True),
         Column("line", IntegerType(), key=True),

@@ -10,11 +10,11 @@ from lake.core.refresh import keyed
 from lake.core.table import Column, table
 from lake.supply import silver
 from lake.supply.gold import NO_LONGER_WAITED_FOR
+from lake.supply.silver import LINE
 
-LINE = ["order_id", "line"]
 FIRST_SAID = [
     "supplier_id", "part_id", "ship_to_site", "transport_mode", "route", "quantity", "unit_price", "currency",
-    "ordered_at", "promised_on", "source_system",
+    "promised_on", "source_system",
 ]  # fmt: skip
 
 
@@ -46,10 +46,11 @@ FIRST_SAID = [
 )
 def order_line_told(order_line_changes: DataFrame, receipts: DataFrame) -> DataFrame:
     """One row per purchase-order line: what its first word said, and when its first receipt and its end were told."""
+    placed_on = F.to_date("ordered_at").alias("placed_on")
     changed_on = F.coalesce(F.to_date("changed_at"), "known_on").alias("on")
     is_end = F.col("status").isin(*NO_LONGER_WAITED_FOR)
     words = order_line_changes.groupBy(*LINE).agg(
-        F.min(F.struct("known_on", "revision", *FIRST_SAID)).alias("first"),
+        F.min(F.struct("known_on", "revision", placed_on, *FIRST_SAID)).alias("first"),
         F.min(F.when(is_end, F.struct("known_on", changed_on))).alias("end"),
     )
     came_on = F.to_date("received_at").alias("on")
@@ -62,7 +63,6 @@ def order_line_told(order_line_changes: DataFrame, receipts: DataFrame) -> DataF
         .select(
             *LINE,
             "first.*",
-            F.to_date("first.ordered_at").alias("placed_on"),
             F.col("told_first.on").alias("heard_of_on"),
             F.col("told_first.known_on").alias("heard_of_known_on"),
             F.col("earliest.on").alias("received_on"),
@@ -70,5 +70,5 @@ def order_line_told(order_line_changes: DataFrame, receipts: DataFrame) -> DataF
             F.col("end.on").alias("given_up_on"),
             F.col("end.known_on").alias("given_up_known_on"),
         )
-        .drop("ordered_at", "revision")
+        .drop("revision")
     )

@@ -7,8 +7,7 @@ from pyspark.sql import functions as F
 
 from lake.core.law import law
 from lake.supply import gold, silver
-
-LINE = ["order_id", "line"]
+from lake.supply.silver import LINE
 
 
 @law(inputs=[silver.order_lines, gold.fct_order_line])

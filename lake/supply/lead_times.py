@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DecimalType
 from pyspark.sql.window import Window
 
-from lake.supply.gold_told import LINE
+from lake.supply.silver import LINE
 
 LAST = 20
 """How many of the newest known lead times a trailing figure looks at."""

@@ -13,8 +13,9 @@ from lake.core.model import ANCHOR, BASELINE, SPREAD, TARGET, Conf, Model
 from lake.core.refresh import Full, full
 from lake.core.table import Column, Table, table
 from lake.supply import gold, silver
-from lake.supply.gold_told import LINE, order_line_told
+from lake.supply.gold_told import order_line_told
 from lake.supply.lead_times import DAYS, LAST, SCOPES, labelled, looked_back, placed, quoted, waiting_lines
+from lake.supply.silver import LINE
 
 if TYPE_CHECKING:
     from pyspark.ml import Pipeline

@@ -11,11 +11,11 @@ from lake.core.report import COLOURS, Advice, Chart, Number, Said, count, counte
 from lake.core.table import Table
 from lake.supply.gold import fct_order_line, supplier_month
 from lake.supply.models import lead_time_score
+from lake.supply.silver import LINE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-LINE = ["order_id", "line"]
 LATE_LINES, OTHER_LINES = 10, 14
 """So many open lines are drawn, dearest first."""
 PAST_DAYS, AHEAD_DAYS = 45, 120

@@ -15,6 +15,7 @@ SOURCE_SYSTEM = Column(
 
 CURRENCY = "currency RLIKE '^[A-Z]{3}$'"
 PIECES = "unit of the part"
+LINE = ["order_id", "line"]
 
 ORDER_LINE = [
     Column("order_id", StringType(), key=True),
@@ -202,7 +203,7 @@ def order_line_changes(files: DataFrame) -> DataFrame:
 
 @table(
     inputs=[order_line_changes],
-    refresh=latest(["order_id", "line"], newest="revision"),
+    refresh=latest(LINE, newest="revision"),
     columns=[
         *ORDER_LINE[:2],
         Column("revision", IntegerType(), null=False),
