@@ -37,8 +37,8 @@ def dying(demand: pd.DataFrame, as_of: date) -> pd.DataFrame:
     """One row per item that is hardly ordered any more: in the clearest span, what came and what was to be expected."""
     import pandas as pd
 
-    lines = demand.assign(item=demand["item_id"], age=[(as_of - d).days for d in demand["day"]])
-    lines = lines.assign(n=lines["lines"].astype(float))
+    age = [(as_of - d).days for d in demand["day"]]
+    lines = demand.assign(item=demand["item_id"], age=age, n=demand["lines"].astype(float))
     seen = int(lines["age"].max()) + 1 if len(lines) else 0
     lines = lines[lines["n"] > 0]
     days_before = {span: min(YEAR_DAYS, seen - span) for span in SPANS}
