@@ -4,13 +4,11 @@ from datetime import date
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DecimalType
 from pyspark.sql.window import Window
 
-from lake.company.gold_demand import valid_bom
-from lake.company.places import COMPANY, PLACE, for_both
-
-QUANTITY = DecimalType(18, 3)
+from lake.company.gold_demand import holds_on, valid_bom
+from lake.company.places import COMPANY, for_both
+from lake.warehouse.gold import PLACE, QUANTITY
 
 
 def needs(holding: DataFrame, bom: DataFrame, as_of: date) -> DataFrame:
@@ -18,9 +16,9 @@ def needs(holding: DataFrame, bom: DataFrame, as_of: date) -> DataFrame:
 
     `each` is in one product, `need` in all that are `to_build`.
     """
-    today = F.lit(as_of)
-    holds = (F.col("valid_from") <= today) & F.coalesce(F.col("valid_to") > today, F.lit(True))
-    lines = valid_bom(bom).where(holds).select("product_id", "part_id", F.col("quantity").alias("each"))
+    lines = (
+        valid_bom(bom).where(holds_on(F.lit(as_of))).select("product_id", "part_id", F.col("quantity").alias("each"))
+    )
     products = holding.where((F.col("site") == COMPANY) & (F.col("to_build") > 0)).select(
         F.col("item_id").alias("product_id"), F.col("build_at").alias("site"), "to_build"
     )

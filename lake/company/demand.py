@@ -6,12 +6,11 @@ from functools import reduce
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DecimalType
 
-from lake.company.places import COMPANY, HISTORY_DAYS, PLACE
+from lake.company.places import COMPANY, HISTORY_DAYS
+from lake.warehouse.gold import PLACE, QUANTITY
 
 WINDOW_STEP_DAYS = 7
-QUANTITY = DecimalType(18, 3)
 
 
 def needed(stock_change_day: DataFrame, sales_lines: DataFrame, demand_month: DataFrame, as_of: date) -> DataFrame:

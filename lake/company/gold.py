@@ -8,9 +8,9 @@ from pyspark.sql.types import DateType, DecimalType, IntegerType, StringType
 from pyspark.sql.window import Window
 
 from lake.company import builds, demand, places
-from lake.company.gold_holding import UNIT, quantity, stock_holding
+from lake.company.gold_holding import stock_holding
 from lake.company.money import converted
-from lake.company.places import COMPANY, HISTORY_DAYS, PLACE, QUANTITY
+from lake.company.places import COMPANY, HISTORY_DAYS
 from lake.core.refresh import full
 from lake.core.table import Column, table
 from lake.supply import gold as supply_gold
@@ -18,6 +18,7 @@ from lake.supply import silver as supply_silver
 from lake.warehouse import gold as warehouse_gold
 from lake.warehouse import gold_demand as warehouse_demand
 from lake.warehouse import silver as warehouse_silver
+from lake.warehouse.gold import PLACE, QUANTITY, quantity
 
 CARRYING_RATE_YEAR = "0.18"
 """Share of its value that a unit on the shelf costs a year: capital, room, ageing."""
@@ -51,24 +52,18 @@ FROZEN = ("obsolete", "excess", "waiting")
         Column("kind", StringType()),
         Column("lifecycle", StringType()),
         Column("criticality", StringType()),
-        quantity("on_hand", doc="negative where more was booked out than in"),
-        quantity("blocked"),
-        quantity("in_inspection", doc="part of on_hand, not blocked: received in the last 3 days and not judged yet"),
+        *[stock_holding.column(c) for c in ("on_hand", "blocked", "in_inspection")],
         quantity("reserved", doc="ordered by customers and not shipped, and for builds of what is so ordered"),
         quantity("reserved_for_builds", doc="part of reserved", check="reserved_for_builds BETWEEN 0 AND reserved"),
         quantity("available", check="available = on_hand - blocked - in_inspection - reserved"),
-        quantity("on_order", doc="not yet received of open purchase-order lines", check="on_order >= 0"),
-        quantity(
-            "overdue", doc="part of on_order whose last promise has passed", check="overdue BETWEEN 0 AND on_order"
-        ),
-        quantity("in_transfer", doc="sent from here to other sites and not there yet", check="in_transfer >= 0"),
+        *[stock_holding.column(c) for c in ("on_order", "overdue", "in_transfer")],
         quantity("demand_90_days", doc="issued, ordered by customers, and (of a single site) sent to other sites"),
         Column("last_demand_on", DateType(), doc="null if nothing was ever needed"),
         Column(
             "demand_per_day",
             DecimalType(18, 4),
             null=False,
-            unit=UNIT,
+            unit=warehouse_silver.PIECES,
             doc="of the last 90 days, or since the first movement or demand",
         ),
         Column(
@@ -83,7 +78,7 @@ FROZEN = ("obsolete", "excess", "waiting")
             "demand_p50", null=True, doc="median demand over the protection interval; null if the history is shorter"
         ),
         quantity("demand_p90", null=True, doc="its 90 % quantile"),
-        quantity("order_up_to", null=True, doc="as the planner set it; of the company, if it is set wherever stock is"),
+        stock_holding.column("order_up_to"),
         Column("days_of_cover", DecimalType(18, 1), unit="day", doc="null without demand"),
         Column("unit_cost", DecimalType(18, 4), doc="in currency"),
         Column("currency", StringType(), doc="EUR, or the item's own where no rate is known"),

@@ -2,6 +2,7 @@
 
 from functools import reduce
 
+from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, DecimalType, LongType, StringType
@@ -12,13 +13,12 @@ from lake.core.table import Column, table
 from lake.core.transforms import latest_by
 from lake.supply import silver as supply_silver
 from lake.warehouse import gold_demand as warehouse_demand
+from lake.warehouse.gold import QUANTITY, quantity
 
 LEVELS = 3
 """A hand in an arm, a finger in a hand, a servo in a finger: so deep bills of materials are followed."""
-QUANTITY = DecimalType(18, 3)
 EACH = DecimalType(28, 9)
 """As many decimals as quantities of so many levels have, multiplied."""
-UNIT = "unit of the item"
 
 
 @table(
@@ -27,9 +27,9 @@ UNIT = "unit of the item"
     columns=[
         Column("part_id", StringType(), key=True),
         Column("month", DateType(), key=True, doc="its first day"),
-        Column("ordered", QUANTITY, null=False, unit=UNIT, check="ordered >= 0", doc="itself, as a spare"),
-        Column("built_in", QUANTITY, null=False, unit=UNIT, check="built_in >= 0", doc="in products that were ordered"),
-        Column("demand", QUANTITY, null=False, unit=UNIT, check="demand = ordered + built_in"),
+        quantity("ordered", check="ordered >= 0", doc="itself, as a spare"),
+        quantity("built_in", check="built_in >= 0", doc="in products that were ordered"),
+        quantity("demand", check="demand = ordered + built_in"),
         Column("products", LongType(), null=False, doc="number of different products ordered that it goes into"),
     ],
 )
@@ -39,12 +39,11 @@ def part_demand(demand_day: DataFrame, demand_month: DataFrame, bom: DataFrame) 
     A product is taken apart by the bill of materials that held on the day of its order.
     """
     key = ["part_id", "month"]
-    holds = (F.col("day") >= F.col("valid_from")) & F.coalesce(F.col("day") < F.col("valid_to"), F.lit(True))
     of_products = (
         demand_day.where("demand > 0")
         .withColumnRenamed("item_id", "product_id")
         .join(F.broadcast(all_parts(bom)), on="product_id", how="inner")
-        .where(holds)
+        .where(holds_on(F.col("day")))
         .groupBy("part_id", F.trunc("day", "month").alias("month"))
     )
     built = of_products.agg(
@@ -99,3 +98,8 @@ def valid_bom(bom: DataFrame) -> DataFrame:
     return lines.select("product_id", "revision", "part_id", "quantity").join(
         revisions, on=["product_id", "revision"], how="inner"
     )
+
+
+def holds_on(day: Expression) -> Expression:
+    """Whether a row with [valid_from, valid_to) holds on a day."""
+    return (F.col("valid_from") <= day) & F.coalesce(F.col("valid_to") > day, F.lit(True))

@@ -7,19 +7,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DateType, StringType
 
 from lake.company import places
-from lake.company.places import QUANTITY
 from lake.core.refresh import full
 from lake.core.table import Column, table
 from lake.supply import gold as supply_gold
 from lake.supply import silver as supply_silver
 from lake.warehouse import gold as warehouse_gold
 from lake.warehouse import silver as warehouse_silver
-
-UNIT = "unit of the item"
-
-
-def quantity(name: str, *, null: bool = False, doc: str = "", check: str | None = None) -> Column:
-    return Column(name, QUANTITY, null=null, unit=UNIT, doc=doc, check=check)
+from lake.warehouse.gold import quantity
 
 
 @table(
@@ -42,9 +36,11 @@ def quantity(name: str, *, null: bool = False, doc: str = "", check: str | None 
         quantity("blocked"),
         quantity("in_inspection", doc="part of on_hand, not blocked: received in the last 3 days and not judged yet"),
         quantity("ordered", doc="by customers, and not shipped"),
-        quantity("on_order", doc="not yet received of open purchase-order lines"),
-        quantity("overdue", doc="part of on_order whose last promise has passed"),
-        quantity("in_transfer", doc="sent from here to other sites and not there yet"),
+        quantity("on_order", doc="not yet received of open purchase-order lines", check="on_order >= 0"),
+        quantity(
+            "overdue", doc="part of on_order whose last promise has passed", check="overdue BETWEEN 0 AND on_order",
+        ),
+        quantity("in_transfer", doc="sent from here to other sites and not there yet", check="in_transfer >= 0"),
         quantity(
             "free", doc="neither blocked, in inspection nor ordered",
             check="free = on_hand - blocked - in_inspection - ordered",

@@ -9,17 +9,15 @@ from functools import reduce
 from pyspark.sql import Column as Expression
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DecimalType
 
 from lake.core.transforms import latest_by
+from lake.warehouse.gold import PLACE, QUANTITY
 
 COMPANY = "*"
 """The site of a row that speaks for all sites together."""
-PLACE = ["item_id", "site"]
 HISTORY_DAYS = 365
 INSPECTION_DAYS = 3
 """Incoming inspection takes no longer: what nobody has judged by then was let through."""
-QUANTITY = DecimalType(18, 3)
 AMOUNTS = ("on_hand", "blocked", "in_inspection", "ordered", "on_order", "overdue", "in_transfer")
 
 

@@ -36,9 +36,9 @@ FLOWS = {
 """Column of the quantity that moved, by kind of movement."""
 
 
-def quantity(name: str, *, doc: str = "", check: str | None = None) -> Column:
-    """A quantity that every row has."""
-    return Column(name, QUANTITY, null=False, unit=silver.PIECES, doc=doc, check=check)
+def quantity(name: str, *, null: bool = False, doc: str = "", check: str | None = None) -> Column:
+    """A quantity of an item, which every row has if it is not `null`."""
+    return Column(name, QUANTITY, null=null, unit=silver.PIECES, doc=doc, check=check)
 
 
 def valued(rows: DataFrame, dim_item: DataFrame, *, on: Expression) -> DataFrame:
