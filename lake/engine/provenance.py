@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -61,11 +62,11 @@ def named(name: str, tables: list[Table]) -> tuple[Table, str | None]:
 
 
 def started(conf: Conf, why: str) -> SparkSession:
-    """A Spark session for a verb that needs one, and says so."""
+    """A Spark session for a verb that needs one for a few rows, and says so."""
     from lake.engine.session import for_work, session
 
     print(f"Starting Spark once, {why} …", file=sys.stderr)
-    return for_work(session(conf), 0)
+    return for_work(session(conf, rows=0), 0)
 
 
 def _told(graph: Graph, table: Table, column: str | None) -> dict[str, Any]:
@@ -165,10 +166,11 @@ def trace(
         raise WrongUse(
             f"{table.id} is read from files itself.", hint=f"see `lake show {table.id}` and `lake rejected`."
         )
-    spark = started(lake.conf, "to compute the row again")
     reach = above([table])
-    graph = made.graph(lake.conf, TABLES, [t for t in TABLES if t in reach], lambda: spark)
-    found = Tracer(lake.conf, lake.release, graph, spark, MODELS, restricted=restricted).trace(table, wanted)
+    with ThreadPoolExecutor(1) as beside:
+        spark = beside.submit(started, lake.conf, "to compute the row again").result
+        graph = made.graph(lake.conf, TABLES, [t for t in TABLES if t in reach], spark)
+        found = Tracer(lake.conf, lake.release, graph, spark, MODELS, restricted=restricted).trace(table, wanted)
     asked = [column] if column else list(found.row)
     wrong = [c for c in found.differs if c in asked]
     if as_json:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -23,9 +24,9 @@ from lake.core.table import SLICE, Table
 from lake.engine import lines, place, plan, privacy, records, rejects, training
 from lake.engine.conf import Conf
 from lake.engine.lineage import Graph
-from lake.engine.narrowing import Narrowed, Narrowing, all_of, any_of, arrow
+from lake.engine.narrowing import Narrowed, Narrowing, all_of, arrow
 from lake.engine.release import Release
-from lake.engine.session import empty, read
+from lake.engine.session import empty, for_work, read
 from lake.engine.store import Log
 
 MOST_RECORDS = 20
@@ -59,12 +60,13 @@ class Trace:
 class Tracer:
     """One release, asked where its rows come from.
 
+    spark       the session, once it is there: rows are read, and lines looked up, while it starts
     restricted  whether delivered records of restricted sources are shown
     """
 
     def __init__(
-        self, conf: Conf, release: Release, graph: Graph, spark: SparkSession, models: Sequence[Model] = (),
-        *, restricted: bool = False,
+        self, conf: Conf, release: Release, graph: Graph, spark: Callable[[], SparkSession],
+        models: Sequence[Model] = (), *, restricted: bool = False,
     ) -> None:  # fmt: skip
         self.conf, self.release, self.graph, self.spark, self.restricted = conf, release, graph, spark, restricted
         self.models = {m.scores.id: m for m in models}
@@ -83,25 +85,29 @@ class Tracer:
         said = _plain(rows.select([c.name for c in table.columns]))[0]
         found = Trace(table.id, self.release.number, {k: said[k] for k in table.keys}, said)
         guessed = set(table.all_inputs)
-        while True:
-            inputs = self.rows.narrowed(table, rows, guess=guessed)
-            found.again = self._again(table, inputs, found.key)
-            if not found.differs or not guessed:
-                break
-            guessed -= (self._needed_by(table, found.differs) & guessed) or set(guessed)
-        self._follow(found, table, inputs)
+        with ThreadPoolExecutor(1) as beside:
+            while True:
+                inputs = self.rows.narrowed(table, rows, guess=guessed)
+                followed = beside.submit(self._follow, table, inputs)
+                found.again = self._again(table, inputs, found.key)
+                if not found.differs or not guessed:
+                    break
+                suspected = [s for c in found.differs if (s := guessed & self._inputs_of(table, c))]
+                guessed -= min(suspected, key=len, default=guessed)
+            found.inputs, found.records = followed.result()
         return found
 
-    def _needed_by(self, table: Table, columns: Collection[str]) -> set[Table]:
-        """The inputs that any of the columns is made of."""
-        origins = [self.graph.of[table.id].columns[c] for c in columns]
-        of = {t for o in origins for t, _ in o.of | o.by}
+    def _inputs_of(self, table: Table, column: str) -> set[Table]:
+        """The inputs that a column is made of."""
+        origin = self.graph.of[table.id].columns[column]
+        of = {t for t, _ in origin.of | origin.by}
         return {i for i in table.all_inputs if i.id in of}
 
     # --- computing a row again ----------------------------------------------------------------------------------------
 
     def _again(self, table: Table, inputs: Mapping[Table, Narrowed], key: Mapping[str, Any]) -> dict[str, Any] | None:
-        frames = [self._frame(table, n) for n in inputs.values()]
+        spark = for_work(self.spark(), sum(map(self.rows.count, inputs.values())))
+        frames = [self._frame(spark, table, n) for n in inputs.values()]
         task = self.rows.task(table)
         said = task.body if task else {}
         if plan.is_score(table):
@@ -109,28 +115,28 @@ class Tracer:
             day = date.fromisoformat(said["as_of"])
             made = training.score(model, said["model"], rows, as_of=day, root=self.conf.root)
         else:
-            made = table(*frames, **self._more(table, said))
+            made = table(*frames, **self._more(spark, table, said))
         made = made.select([F.col(f"`{c.name}`").cast(c.stored).alias(c.name) for c in table.columns])
         for name, value in key.items():
             made = made.where(F.col(f"`{name}`") == F.lit(value).cast(table.column(name).stored))
         found = _plain(made.toArrow().cast(arrow(table)))
         return found[0] if len(found) == 1 else None
 
-    def _frame(self, table: Table, of: Narrowed) -> DataFrame:
+    def _frame(self, spark: SparkSession, table: Table, of: Narrowed) -> DataFrame:
         i, names = of.table, [c.name for c in of.table.columns]
         if not self.rows.count(of):
-            made = empty(self.spark, i.schema)
+            made = empty(spark, i.schema)
         elif of.rows is not None:
             # Spark takes no row that stands behind an empty chunk
-            made = self.spark.createDataFrame(of.rows.select(names).combine_chunks(), i.schema)
+            made = spark.createDataFrame(of.rows.select(names).combine_chunks(), i.schema)
         else:
             log = Log(self.conf.at(i), of.version)
-            made = read(self.spark, log, log.files())
+            made = read(spark, log, log.files())
             made = (made.where("_ok") if i.is_typed else made).select(names)
         open_reader = i.restricted and not table.restricted
         return privacy.masked(made, i, privacy.key_of(self.conf)) if open_reader else made
 
-    def _more(self, table: Table, said: Mapping[str, Any]) -> dict[str, object]:
+    def _more(self, spark: SparkSession, table: Table, said: Mapping[str, Any]) -> dict[str, object]:
         """What the function takes besides its inputs: the day it looked from, the horizon, no earlier rows."""
         wanted = inspect.signature(table.function).parameters if table.function else {}
         more: dict[str, object] = {}
@@ -139,7 +145,7 @@ class Tracer:
         if "last" in wanted:
             more["last"] = date.fromisoformat(said["last"]) if said.get("last") else self._last(table)
         if "previous" in wanted:
-            more["previous"] = empty(self.spark, table.schema)
+            more["previous"] = empty(spark, table.schema)
         return more
 
     def _last(self, table: Table) -> date:
@@ -153,8 +159,13 @@ class Tracer:
 
     # --- down to the records ------------------------------------------------------------------------------------------
 
-    def _follow(self, found: Trace, table: Table, inputs: Mapping[Table, Narrowed]) -> None:
-        """The rows that the inputs' rows need in turn, down to the typed records, and the lines of these."""
+    def _follow(
+        self, table: Table, inputs: Mapping[Table, Narrowed]
+    ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+        """The rows that the inputs' rows need in turn, down to the typed records, and the lines of these.
+
+        Told as `inputs` and `records` of a trace are.
+        """
         needed = dict(inputs)
         typed: list[Table] = []
         for t in reversed(ordered(self.graph.tables.values())):
@@ -165,10 +176,10 @@ class Tracer:
                 continue
             for i, n in self.rows.narrowed(t, needed[t].rows, guess=t.all_inputs).items():
                 needed[i] = needed[i].also(n) if i in needed else n
-        found.inputs += [{"table": i.id, "rows": self.rows.count(n), "by": n.how} for i, n in inputs.items()]
+        direct = [{"table": i.id, "rows": self.rows.count(n), "by": n.how} for i, n in inputs.items()]
         further = {t.id: self.rows.count(n) for t, n in needed.items() if t not in inputs}
-        found.inputs += [{"table": t, "rows": rows} for t, rows in further.items() if rows]
-        found.records += [self._records(needed[t]) for t in sorted(typed, key=lambda t: t.id)]
+        read = [{"table": t, "rows": rows} for t, rows in further.items() if rows]
+        return direct + read, [self._records(needed[t]) for t in sorted(typed, key=lambda t: t.id)]
 
     def _records(self, of: Narrowed) -> dict[str, Any]:
         some, files = self.rows.first(of, MOST_RECORDS)
@@ -199,7 +210,7 @@ class Tracer:
         schema = to_arrow_schema(records.bronze_schema(source), timestamp_utc=True)
         where = ds.field("_file").isin(rows.column("_file").unique())
         return ds.dataset(files, schema=schema, format="parquet", filesystem=place.files(path)).to_table(
-            filter=where & _may_be(table, rows)
+            columns=["_file", "_header", "line"], filter=where & _may_be(table, rows)
         )
 
 
@@ -209,7 +220,7 @@ def _may_be(table: Table, rows: pa.Table) -> pc.Expression:
         if c.key and isinstance(c.stored, StringType) and not c.parse:
             texts = rows.column(c.name).unique().to_pylist()
             if all(t.replace("-", "").replace("_", "").isalnum() for t in texts):
-                return any_of([pc.match_substring(ds.field("line"), t) for t in texts])
+                return pc.match_substring_regex(ds.field("line"), "|".join(texts))
     return ds.scalar(True)
 
 

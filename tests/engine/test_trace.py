@@ -31,7 +31,7 @@ def traced(company: Company, spark: SparkSession) -> Traced:
 
     def trace(table: Table, key: Mapping[str, object]) -> Trace:
         graph = lineage.graph(company.conf, TABLES, sorted(above([table]), key=lambda t: t.id), lambda: spark)
-        return Tracer(company.conf, company.lake.release, graph, spark, MODELS).trace(table, key)
+        return Tracer(company.conf, company.lake.release, graph, lambda: spark, MODELS).trace(table, key)
 
     return trace
 
