@@ -156,7 +156,7 @@ class Narrowing:
         inputs = sorted(table.all_inputs, key=lambda i: i.name in via)
         for i in inputs:
             how, conditions = [], []
-            if isinstance(refresh, Slices) and refresh.reach != FORWARD and SLICE in rows.column_names:
+            if isinstance(refresh, Slices) and SLICE in rows.column_names:
                 conditions += self._of_slices(refresh, rows, i, versions[i.id])
                 how += [refresh.unit] if conditions else []
             if i.name in via:
@@ -187,12 +187,16 @@ class Narrowing:
             return [(g, same[g]) for g in refresh.group if g in same] or (_filled(rows, same) if guess else [])
         if not guess:
             return []
-        return [(k, same[k]) for k in table.keys if k in same] or _filled(rows, same)
+        is_forward = isinstance(refresh, Slices) and refresh.reach == FORWARD
+        alike = {k: c for k, c in same.items() if not (is_forward and k == refresh.by)}
+        return [(k, alike[k]) for k in table.keys if k in alike] or _filled(rows, alike)
 
     def _of_slices(self, refresh: Slices, rows: pa.Table, i: Table, version: int) -> list[pc.Expression]:
         if version <= 0 or SLICE not in self.read(i, version, ds.scalar(False)).column_names:
             return []
         own = {d for d in rows.column(SLICE).to_pylist() if d}
+        if refresh.reach == FORWARD:
+            return [ds.field(SLICE) < pa.scalar(step(max(own), 1, refresh.unit))] if own else []
         days = sorted({step(d, -n, refresh.unit) for d in own for n in range(refresh.reach + 1)})
         if refresh.unit == "day":
             return [ds.field(SLICE).isin(pa.array(days, pa.date32()))]

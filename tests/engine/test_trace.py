@@ -91,7 +91,22 @@ def test_a_row_that_hangs_on_its_neighbours_is_computed_from_its_whole_day(compa
     day = days[(days["samples"] > 0) & (days["missing_samples"] == 0)].iloc[0]
     trace = traced(table, {k: day[k] for k in table.keys})
     assert (trace.again, trace.differs) == (trace.row, [])
-    assert {i["table"]: i["by"] for i in trace.inputs if "by" in i}["robot.silver.telemetry"] == "day"
+    by = {i["table"]: i["by"] for i in trace.inputs if "by" in i}
+    assert (by["robot.silver.telemetry"], by["robot.silver.faults"]) == ("day", "day, serial, joint")
+
+
+def test_a_balance_is_computed_from_what_its_place_did_until_then(company: Company, traced: Traced) -> None:
+    table = next(t for t in TABLES if t.id == "warehouse.gold.stock_day")
+    days = company.lake.pandas(table.id)
+    places = days.groupby(["item_id", "site"])["day"].transform("count")
+    day = days[places == places.max()].sort_values("day").iloc[-2]
+    trace = traced(table, {k: day[k] for k in table.keys})
+    assert (trace.again, trace.differs) == (trace.row, [])
+    changes = company.lake.pandas("warehouse.gold.stock_change_day")
+    own = changes[(changes["item_id"] == day["item_id"]) & (changes["site"] == day["site"])]
+    [read] = [i for i in trace.inputs if i["table"] == "warehouse.gold.stock_change_day"]
+    assert read["rows"] == (own["day"] <= day["day"]).sum() > 0
+    assert read["by"] == "day, item_id, site"
 
 
 def test_of_a_person_the_place_is_told_and_not_the_record(company: Company, traced: Traced) -> None:
