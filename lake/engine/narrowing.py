@@ -91,7 +91,7 @@ class Narrowing:
         schema = self._stored_schema(table, version)
         good = ds.field("_ok") if table.is_typed else None
         wanted = [c for c in (good, where) if c is not None]
-        return self._dataset(table, version, schema).to_table(
+        return self.dataset(table, version, schema).to_table(
             columns=schema.names, filter=all_of(wanted) if wanted else None
         )
 
@@ -102,13 +102,13 @@ class Narrowing:
         if not of.table.is_typed:
             log = self._log(of.table, of.version)
             return sum(log.counts().values()) if log else 0
-        return int(self._dataset(of.table, of.version, pa.schema([])).count_rows(filter=ds.field("_ok")))
+        return int(self.dataset(of.table, of.version, pa.schema([])).count_rows(filter=ds.field("_ok")))
 
     def first(self, of: Narrowed, most: int) -> tuple[pa.Table, int]:
         """The first rows of a typed table in the order of their delivery, and how many files all of them lie in."""
         found = of.rows
         if found is None:
-            rows = self._dataset(of.table, of.version, DELIVERED)
+            rows = self.dataset(of.table, of.version, DELIVERED)
             batches = rows.to_batches(columns=DELIVERED.names, filter=ds.field("_ok"))
             files = pa.concat_tables([_distinct(pa.Table.from_batches([b], DELIVERED)) for b in batches])
         else:
@@ -136,7 +136,7 @@ class Narrowing:
             self._logs[at] = Log(self.conf.at(table), version)
         return self._logs.get(at)
 
-    def _dataset(self, table: Table, version: int, schema: pa.Schema) -> ds.Dataset:
+    def dataset(self, table: Table, version: int, schema: pa.Schema) -> ds.Dataset:
         """The data files of a version, read as `schema` (and of typed tables whether each row is good)."""
         path, log = self.conf.at(table), self._log(table, version)
         files = log.files() if log else []
@@ -187,8 +187,8 @@ class Narrowing:
             return [(g, same[g]) for g in refresh.group if g in same] or (_filled(rows, same) if guess else [])
         if not guess:
             return []
-        is_forward = isinstance(refresh, Slices) and refresh.reach == FORWARD
-        alike = {k: c for k, c in same.items() if not (is_forward and k == refresh.by)}
+        reaches = isinstance(refresh, Slices) and refresh.reach != 0  # then a row is made of more than its own slice
+        alike = {k: c for k, c in same.items() if not (reaches and k == refresh.by)}
         return [(k, alike[k]) for k in table.keys if k in alike] or _filled(rows, alike)
 
     def _of_slices(self, refresh: Slices, rows: pa.Table, i: Table, version: int) -> list[pc.Expression]:

@@ -21,7 +21,7 @@ from lake.core.errors import WrongUse
 from lake.core.graph import ordered
 from lake.core.model import Model
 from lake.core.table import SLICE, Table
-from lake.engine import lines, place, plan, privacy, records, rejects, training
+from lake.engine import lines, plan, privacy, records, rejects, training
 from lake.engine.conf import Conf
 from lake.engine.lineage import Graph
 from lake.engine.narrowing import Narrowed, Narrowing, all_of, arrow
@@ -92,6 +92,7 @@ class Tracer:
                 found.again = self._again(table, inputs, found.key)
                 if not found.differs or not guessed:
                     break
+                followed.cancel()
                 suspected = [s for c in found.differs if (s := guessed & self._inputs_of(table, c))]
                 guessed -= min(suspected, key=len, default=guessed)
             found.inputs, found.records = followed.result()
@@ -205,11 +206,9 @@ class Tracer:
     def _bronze(self, table: Table, rows: pa.Table) -> pa.Table:
         """The delivered lines that may be the rows."""
         [source] = table.inputs
-        path = self.conf.at(source)
-        files = Log(path, self.rows.versions(table)[source.id]).files()
         schema = to_arrow_schema(records.bronze_schema(source), timestamp_utc=True)
         where = ds.field("_file").isin(rows.column("_file").unique())
-        return ds.dataset(files, schema=schema, format="parquet", filesystem=place.files(path)).to_table(
+        return self.rows.dataset(source, self.rows.versions(table)[source.id], schema).to_table(
             columns=["_file", "_header", "line"], filter=where & _may_be(table, rows)
         )
 
